@@ -1,0 +1,122 @@
+/* PortSIP PBX v22: documents 000 (Providers) and 004 (Administrations), and
+ * the sign-in calls those leave out. */
+
+#include "gateway/dialect.h"
+#include "proto/id.h"
+#include "proto/resources/resources.h"
+
+/* clang-format off */
+static const struct route routes[] = {
+	/* Providers */
+	{ROUTE_GET, "/api/providers", ROUTE_PROVIDER, "provider.list",
+	 ROUTE_LIST, BUS_SLOW, .resource = &provider_resource,
+	 .summary = "List providers"},
+	{ROUTE_POST, "/api/providers", ROUTE_PROVIDER, "provider.create",
+	 ROUTE_CREATE, BUS_WRITE, .resource = &provider_resource,
+	 .summary = "Create a provider"},
+	{ROUTE_GET, "/api/providers/export", ROUTE_PROVIDER, "provider.export",
+	 ROUTE_EXPORT, BUS_SLOW, .resource = &provider_resource,
+	 .summary = "Export providers as CSV"},
+	{ROUTE_GET, "/api/providers/{id}", ROUTE_PROVIDER, "provider.get",
+	 ROUTE_READ, BUS_READ, .resource = &provider_resource,
+	 .summary = "Get a provider"},
+	{ROUTE_POST, "/api/providers/{id}", ROUTE_PROVIDER, "provider.update",
+	 ROUTE_UPDATE, BUS_WRITE, .resource = &provider_resource,
+	 .summary = "Update a provider"},
+	{ROUTE_POST, "/api/providers/{id}/destroy", ROUTE_PROVIDER,
+	 "provider.destroy", ROUTE_DESTROY, BUS_WRITE,
+	 .resource = &provider_resource, .summary = "Destroy a provider"},
+	{ROUTE_GET, "/api/providers/{id}/status", ROUTE_PROVIDER,
+	 "provider.status", ROUTE_READ, BUS_READ,
+	 .answer = &provider_status_record,
+	 .summary = "Get the status of a provider"},
+
+	/* Sign-in: password checks are slow, whoever asks */
+	{ROUTE_POST, "/api/auth/sign_in", ROUTE_SYSTEM, "auth.sign_in",
+	 ROUTE_CALL, BUS_SLOW, ROUTE_OPEN, .body = &sign_in_record,
+	 .answer = &token_set_record, .summary = "Sign in"},
+	{ROUTE_POST, "/api/auth/refresh_token", ROUTE_SYSTEM, "auth.refresh",
+	 ROUTE_CALL, BUS_WRITE, ROUTE_OPEN, .body = &refresh_record,
+	 .answer = &token_set_record,
+	 .summary = "Exchange a refresh token for new tokens"},
+	{ROUTE_POST, "/api/auth/sign_out", ROUTE_SYSTEM, "auth.sign_out",
+	 ROUTE_CALL, BUS_WRITE, ROUTE_TOKEN | ROUTE_EMPTY,
+	 .summary = "Sign out"},
+	{ROUTE_GET, "/api/auth/user", ROUTE_SYSTEM, "auth.user",
+	 ROUTE_CALL, BUS_READ, .answer = &signed_in_user_record,
+	 .summary = "Get the signed-in user"},
+	{ROUTE_GET, "/api/info", ROUTE_SYSTEM, "info.get",
+	 ROUTE_CALL, BUS_READ, ROUTE_OPEN, .query = &info_query_record,
+	 .answer = &info_record, .summary = "Get the system's addresses"},
+	{ROUTE_POST, "/api/login", ROUTE_SYSTEM, "auth.login",
+	 ROUTE_CALL, BUS_SLOW, ROUTE_OPEN | ROUTE_COOKIE,
+	 .body = &sign_in_record, .answer = &login_tokens_record,
+	 .summary = "Sign in, with a cookie"},
+	{ROUTE_GET, "/api/login", ROUTE_SYSTEM, "auth.session",
+	 ROUTE_CALL, BUS_READ, ROUTE_TOKEN | ROUTE_COOKIE,
+	 .answer = &login_record, .summary = "Get the session"},
+	{ROUTE_POST, "/api/logout", ROUTE_SYSTEM, "auth.sign_out",
+	 ROUTE_CALL, BUS_WRITE, ROUTE_TOKEN | ROUTE_COOKIE | ROUTE_NO_CONTENT,
+	 .summary = "Sign out, ending the cookie"},
+	{ROUTE_POST, "/api/login/oauth/token", ROUTE_SYSTEM, "auth.oauth_token",
+	 ROUTE_CALL, BUS_SLOW, ROUTE_OPEN | ROUTE_FORM,
+	 .body = &oauth_token_record, .answer = &token_set_record,
+	 .summary = "Get tokens, as OAuth 2.0"},
+	{ROUTE_POST, "/api/login/oauth/revoke", ROUTE_SYSTEM, "auth.sign_out",
+	 ROUTE_CALL, BUS_WRITE, ROUTE_TOKEN | ROUTE_EMPTY,
+	 .summary = "Revoke the tokens of the session"},
+
+	/* The administrator's own account */
+	{ROUTE_POST, "/api/admin/username", ROUTE_SYSTEM, "admin.username",
+	 ROUTE_CALL, BUS_WRITE, ROUTE_EMPTY, .body = &admin_username_record,
+	 .summary = "Change the administrator's name"},
+	{ROUTE_POST, "/api/admin/password", ROUTE_SYSTEM, "admin.password",
+	 ROUTE_CALL, BUS_SLOW, ROUTE_EMPTY, .body = &admin_password_record,
+	 .summary = "Change the administrator's password"},
+};
+/* clang-format on */
+
+static void id_append(struct buffer *out, int64_t id)
+{
+	buffer_append_char(out, '"');
+	id_v22_append(out, id);
+	buffer_append_char(out, '"');
+}
+
+static void detail_append(const struct err *err, struct buffer *out)
+{
+	for (size_t i = 0; i < err->detail_count; i++) {
+		const struct err_detail *detail = &err->details[i];
+
+		buffer_append_str(out, i == 0 ? "{\"field\":" : ",{\"field\":");
+		json_append_str(out, slice_str(detail->field));
+		buffer_append_str(out, ",\"reason\":");
+		json_append_str(out, slice_str(detail->reason));
+		buffer_append_char(out, '}');
+	}
+}
+
+/* {"errors":[{"code","message","detail":[{"field","reason"}]}]}: facts, 3 */
+static void error_append(const struct err *err, struct buffer *out)
+{
+	buffer_append_str(out, "{\"errors\":[{\"code\":");
+	json_append_str(out, slice_str(err_v22(err->code)));
+	buffer_append_str(out, ",\"message\":");
+	json_append_str(out, slice_str(err->text));
+	if (err->detail_count > 0) {
+		buffer_append_str(out, ",\"detail\":[");
+		detail_append(err, out);
+		buffer_append_char(out, ']');
+	}
+	buffer_append_str(out, "}]}");
+}
+
+const struct dialect dialect_v22 = {
+	.name = "v22",
+	.prefix = "/api/",
+	.routes = routes,
+	.route_count = sizeof(routes) / sizeof(*routes),
+	.id_append = id_append,
+	.id_decode = id_v22_decode,
+	.error_append = error_append,
+};

@@ -1,0 +1,97 @@
+#include "services/common/bus_nng.h"
+
+#include "proto/message.h"
+#include "services/common/log.h"
+
+#include <stdlib.h>
+
+/* nng counts its own header into a message's size: the request id and a word
+ * for each device on the way, of which it allows 15. */
+enum { HEADER_BYTES_MAX = 16 * 4 };
+
+enum err_code bus_nng_fail(struct err *err, const char *what, int code)
+{
+	const bool address = code == NNG_EADDRINVAL || code == NNG_EINVAL ||
+			     code == NNG_ENOTSUP;
+
+	return err_set(err, address ? ERR_VALIDATE : ERR_UNAVAILABLE, "%s: %s",
+		       what, nng_strerror(code));
+}
+
+void bus_nng_require(int code, const char *what)
+{
+	if (code == 0)
+		return;
+	log_event(LOG_ERROR, "bus.failed", LOG_STR("call", what),
+		  LOG_STR("reason", nng_strerror(code)));
+	abort();
+}
+
+void bus_nng_socket_tune(nng_socket socket)
+{
+	/* nng's own default is no limit at all. */
+	bus_nng_require(
+		nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ,
+				    MESSAGE_BATCH_BYTES_MAX + HEADER_BYTES_MAX),
+		"NNG_OPT_RECVMAXSZ");
+}
+
+nng_msg *bus_nng_message(struct slice bytes)
+{
+	nng_msg *message = NULL;
+
+	bus_nng_require(nng_msg_alloc(&message, bytes.size), "nng_msg_alloc");
+	if (bytes.size > 0)
+		memcpy(nng_msg_body(message), bytes.data, bytes.size);
+	return message;
+}
+
+struct slice bus_nng_body(nng_msg *message)
+{
+	return slice_of(nng_msg_body(message), nng_msg_len(message));
+}
+
+void bus_inbox_init(struct bus_inbox *inbox, struct loop *loop, loop_fn *fn,
+		    void *arg)
+{
+	pthread_mutex_init(&inbox->lock, NULL);
+	inbox->first = NULL;
+	inbox->last = &inbox->first;
+	inbox->wake = loop_wake_new(loop, fn, arg);
+}
+
+void bus_inbox_fini(struct bus_inbox *inbox)
+{
+	loop_wake_free(inbox->wake);
+	pthread_mutex_destroy(&inbox->lock);
+}
+
+void bus_inbox_put(struct bus_inbox *inbox, struct bus_event *event)
+{
+	event->next = NULL;
+	pthread_mutex_lock(&inbox->lock);
+	const bool first = !inbox->first;
+
+	*inbox->last = event;
+	inbox->last = &event->next;
+	pthread_mutex_unlock(&inbox->lock);
+	/* Behind another event the wake is already on its way. */
+	if (first)
+		loop_wake_send(inbox->wake);
+}
+
+void bus_inbox_wake(struct bus_inbox *inbox)
+{
+	loop_wake_send(inbox->wake);
+}
+
+struct bus_event *bus_inbox_take(struct bus_inbox *inbox)
+{
+	pthread_mutex_lock(&inbox->lock);
+	struct bus_event *first = inbox->first;
+
+	inbox->first = NULL;
+	inbox->last = &inbox->first;
+	pthread_mutex_unlock(&inbox->lock);
+	return first;
+}

@@ -1,0 +1,47 @@
+#ifndef COMMON_RESOURCE_H
+#define COMMON_RESOURCE_H
+
+/*
+ * The resource engine: the bus methods every resource has, driven by its
+ * descriptor. One bus request is one SQL statement.
+ *
+ *   method    arguments                          answer
+ *   .list     query_record                       {count, items: [summary]}
+ *   .get      {id}                               full object, object_version
+ *   .create   {object, idempotency_key?}         {id}, object_version; the same
+ *                                                key again within a day: the
+ *                                                same answer, made once
+ *   .update   {id, object, if_version?}          nil, object_version
+ *   .destroy  {id, if_version?}                  nil
+ *   .export   query_record                       {items: [full], after}: a
+ *                                                page in order of id, after nil
+ *                                                on the last
+ */
+
+#include "proto/field.h"
+#include "services/common/bus_server.h"
+#include "services/common/database.h"
+#include "services/common/secrets.h"
+
+struct resource_store;
+
+/* One per resource and process. database and key outlive it; key may be NULL
+ * where the resource has no secret fields. The service pointer of the bus
+ * server is not used: a method's data is the store (see resource_methods). */
+struct resource_store *resource_store_new(const struct resource *resource,
+					  struct database *database,
+					  const struct secrets_key *key);
+void resource_store_free(struct resource_store *store);
+
+enum { RESOURCE_METHODS = 6 };
+
+/* Fills out with the rows of the methods above, named "<resource>.<method>",
+ * for callers of the given kinds. Names live as long as the store. */
+void resource_methods(struct resource_store *store, unsigned who,
+		      struct bus_method out[RESOURCE_METHODS]);
+
+/* Forgets the idempotency keys that are older than a day; to be called now and
+ * then. */
+void resource_sweep(struct resource_store *store);
+
+#endif

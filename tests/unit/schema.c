@@ -1,0 +1,152 @@
+/* Descriptors and tables say the same: each field has its column, of its type
+ * and nullness, and each column has its field. */
+
+#include "proto/buffer.h"
+#include "proto/resources/resources.h"
+#include "tests/unit/servers.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static const struct resource *const resources[] = {&provider_resource};
+
+enum { RESOURCES = sizeof(resources) / sizeof(resources[0]) };
+
+/* Columns every table has and no field needs to tell of. */
+static const char *const own_columns = "'id','version','created_at',"
+				       "'updated_at'";
+
+static void migrate(struct servers_postgres *postgres)
+{
+	struct buffer command = {0};
+
+	servers_postgres_shared(postgres);
+	buffer_printf(&command, MIGRATE " '%s&user=postgres' >/dev/null",
+		      postgres->url);
+	buffer_append_char(&command, '\0');
+	cr_assert_eq(system(command.data), 0, "%s", command.data);
+	buffer_fini(&command);
+}
+
+static const char *sql_type(const struct field *field)
+{
+	switch (field->type) {
+	case FIELD_BOOL:
+		return "boolean";
+	case FIELD_INT:
+		return field->max > INT32_MAX ? "bigint" : "integer";
+	case FIELD_STRING:
+	case FIELD_ENUM:
+		return "text";
+	case FIELD_ENUM_LIST:
+	case FIELD_OBJECT:
+		return "jsonb";
+	case FIELD_ID:
+		return "bigint";
+	case FIELD_TIME:
+		return "timestamp with time zone";
+	}
+	return "?";
+}
+
+/* What a client may leave out and has no default is null. */
+static bool nullable(const struct field *field)
+{
+	return !(field->flags & (FIELD_REQUIRED | FIELD_READ_ONLY)) &&
+	       field->fallback.kind == VALUE_ABSENT &&
+	       field->type != FIELD_OBJECT && strcmp(field->name, "auth_mode");
+}
+
+static long count(const struct servers_postgres *postgres,
+		  const struct resource *r, const char *condition)
+{
+	struct buffer sql = {0};
+
+	buffer_printf(&sql,
+		      "SELECT count(*) FROM information_schema.columns WHERE "
+		      "table_schema = '%s' AND table_name = '%s' AND %s",
+		      r->schema, r->table, condition);
+	buffer_append_char(&sql, '\0');
+
+	const long found = servers_postgres_number(postgres, sql.data);
+
+	buffer_fini(&sql);
+	return found;
+}
+
+static void check_field(const struct servers_postgres *postgres,
+			const struct resource *r, const struct field *field)
+{
+	struct buffer condition = {0};
+
+	buffer_printf(&condition,
+		      "column_name = '%s' AND data_type = '%s' AND "
+		      "is_nullable = '%s'",
+		      field->column, sql_type(field),
+		      nullable(field) ? "YES" : "NO");
+	buffer_append_char(&condition, '\0');
+	cr_expect_eq(count(postgres, r, condition.data), 1,
+		     "%s.%s: no column with %s", r->name, field->name,
+		     condition.data);
+	buffer_fini(&condition);
+}
+
+Test(schema, fields_have_their_columns)
+{
+	struct servers_postgres postgres;
+
+	migrate(&postgres);
+	for (size_t i = 0; i < RESOURCES; i++)
+		for (size_t f = 0; f < resources[i]->record->count; f++)
+			if (resources[i]->record->fields[f].column)
+				check_field(&postgres, resources[i],
+					    &resources[i]->record->fields[f]);
+}
+
+Test(schema, columns_have_their_fields)
+{
+	struct servers_postgres postgres;
+
+	migrate(&postgres);
+	for (size_t i = 0; i < RESOURCES; i++) {
+		const struct record *record = resources[i]->record;
+		struct buffer unknown = {0};
+
+		buffer_printf(&unknown, "column_name NOT IN (%s", own_columns);
+		for (size_t f = 0; f < record->count; f++)
+			if (record->fields[f].column)
+				buffer_printf(&unknown, ",'%s'",
+					      record->fields[f].column);
+		buffer_append_str(&unknown, ")");
+		buffer_append_char(&unknown, '\0');
+		cr_expect_eq(count(&postgres, resources[i], unknown.data), 0,
+			     "%s has columns without a field",
+			     resources[i]->name);
+		buffer_fini(&unknown);
+	}
+}
+
+Test(schema, constraints_exist)
+{
+	struct servers_postgres postgres;
+
+	migrate(&postgres);
+	for (size_t i = 0; i < RESOURCES; i++) {
+		const struct resource *r = resources[i];
+
+		for (size_t c = 0; c < r->constraint_count; c++) {
+			struct buffer sql = {0};
+
+			buffer_printf(&sql,
+				      "SELECT count(*) FROM pg_class c JOIN "
+				      "pg_namespace n ON n.oid = relnamespace "
+				      "WHERE nspname = '%s' AND relname = '%s'",
+				      r->schema, r->constraints[c].name);
+			buffer_append_char(&sql, '\0');
+			cr_expect_eq(
+				servers_postgres_number(&postgres, sql.data), 1,
+				"%s: no %s", r->name, r->constraints[c].name);
+			buffer_fini(&sql);
+		}
+	}
+}
