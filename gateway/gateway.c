@@ -2,6 +2,7 @@
 
 #include "gateway/call.h"
 #include "gateway/dialect.h"
+#include "gateway/openapi.h"
 #include "gateway/own.h"
 #include "proto/mem.h"
 
@@ -79,6 +80,7 @@ enum err_code gateway_start(struct loop *loop, const struct config *config,
 	dialects_add(gateway->router);
 	own_routes_add(gateway->router);
 	gateway->traffic = traffic_new(gateway->router);
+	openapi_build(gateway->router, &gateway->openapi);
 
 	enum err_code code = parts_start(gateway, config, err);
 	if (code != ERR_OK) {
@@ -100,7 +102,8 @@ bool gateway_idle(void *self)
 {
 	struct gateway *gateway = self;
 
-	return http_server_idle(gateway->http);
+	/* Freeing turns the loop, where this may be asked still. */
+	return !gateway->ending && http_server_idle(gateway->http);
 }
 
 const char *gateway_service_name(enum route_service service)
@@ -114,6 +117,7 @@ void gateway_free(void *self)
 {
 	struct gateway *gateway = self;
 
+	gateway->ending = true;
 	if (gateway->http)
 		http_server_stop(gateway->http);
 	for (size_t i = 0; i < ROUTE_SERVICES; i++)
@@ -122,6 +126,7 @@ void gateway_free(void *self)
 	http_server_free(gateway->http);
 	calls_free(gateway->calls);
 	traffic_free(gateway->traffic);
+	buffer_fini(&gateway->openapi);
 	router_free(gateway->router);
 	free(gateway);
 }

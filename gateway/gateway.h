@@ -26,9 +26,11 @@ struct gateway {
 	struct traffic *traffic;
 	struct metrics metrics;
 	struct request_ids request_ids;
+	struct buffer openapi; /* the document, made once */
 	uint32_t call_deadline_ms;
 	uint32_t export_deadline_ms;
 	bool access_log;
+	bool ending; /* being freed */
 };
 
 /* "provider": in addresses, probes and metrics. */

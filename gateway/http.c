@@ -86,6 +86,8 @@ struct http_server {
 	uv_tcp_t listener;
 	bool stopping;
 	bool ending; /* the handler's own means are gone */
+	uv_timer_t marker;
+	bool closed; /* the marker is */
 	SSL_CTX *tls;
 	struct closer *closer;
 	struct loop_timer *sweep; /* runs while there are connections */
@@ -825,6 +827,13 @@ void http_server_stop(struct http_server *server)
 	H2O_HTTP1_CALLBACKS.foreach_request(&server->context, idle_end, NULL);
 }
 
+static void on_marker_closed(uv_handle_t *marker)
+{
+	struct http_server *server = marker->data;
+
+	server->closed = true;
+}
+
 bool http_server_idle(const struct http_server *server)
 {
 	return server->connection_count == 0 && closer_idle(server->closer);
@@ -855,7 +864,12 @@ void http_server_free(struct http_server *server)
 	h2o_config_dispose(&server->config);
 	if (server->tls)
 		SSL_CTX_free(server->tls);
-	/* The listener and h2o's timers lie in this memory until closed. */
-	loop_turn(server->loop, 0);
+	/* The listener and h2o's timers lie in this memory until libuv has
+	 * closed them, which it does in one go with the marker. */
+	uv_timer_init(loop_uv(server->loop), &server->marker);
+	server->marker.data = server;
+	uv_close((uv_handle_t *)&server->marker, on_marker_closed);
+	while (!server->closed)
+		loop_turn(server->loop, 0);
 	free(server);
 }

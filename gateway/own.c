@@ -15,6 +15,8 @@ static const struct route routes[] = {
 	 .flags = ROUTE_OPEN, .summary = "Whether everything is ready"},
 	{ROUTE_GET, "/metrics", ROUTE_GATEWAY, "gateway.metrics", ROUTE_CALL,
 	 .flags = ROUTE_OPEN, .summary = "Counters, for Prometheus"},
+	{ROUTE_GET, "/api/openapi.json", ROUTE_GATEWAY, "gateway.openapi",
+	 ROUTE_CALL, .flags = ROUTE_OPEN, .summary = "This document"},
 };
 /* clang-format on */
 
@@ -211,6 +213,11 @@ static void answer_metrics(struct call *call)
 	round_start(call, "service.metrics", on_metrics_round);
 }
 
+static void answer_openapi(struct call *call)
+{
+	call_text(call, 200, json_type, buffer_slice(&call->gateway->openapi));
+}
+
 void own_routes_add(struct router *router)
 {
 	router_add(router, routes, sizeof(routes) / sizeof(*routes));
@@ -225,6 +232,7 @@ void own_answer(struct call *call)
 		{"gateway.health", answer_health},
 		{"gateway.ready", answer_ready},
 		{"gateway.metrics", answer_metrics},
+		{"gateway.openapi", answer_openapi},
 	};
 	struct slice method = slice_str(call->match.route->method);
 

@@ -7,6 +7,7 @@
  *   /healthz   200 while the loop turns
  *   /readyz    200, or 503 naming what is not ready: each service, Redis
  *   /metrics   Prometheus text 0.0.4 of the gateway and every service
+ *   /api/openapi.json
  */
 
 #include "gateway/call.h"

@@ -236,14 +236,14 @@ static const struct {
 	void (*read)(struct decode *decode, const struct field *field,
 		     const struct place *place, struct value *out);
 } types[] = {
-	[FIELD_BOOL] = {READER_BOOL,  "true or false", NULL	  },
-	[FIELD_INT] = {READER_INT,   "an integer",	 read_int	 },
-	[FIELD_STRING] = {READER_STR,   "a string",	  read_string},
-	[FIELD_ENUM] = {READER_STR,   "a string",	read_enum	 },
-	[FIELD_ENUM_LIST] = {READER_ARRAY, "an array",      read_list	},
-	[FIELD_OBJECT] = {READER_MAP,   "an object",	   read_object},
-	[FIELD_ID] = {READER_ID,	 "an id",	  NULL	      },
-	[FIELD_TIME] = {READER_TIME,  "a time",	       NULL	   },
+	[FIELD_BOOL] = {READER_BOOL, "true or false", NULL},
+	[FIELD_INT] = {READER_INT, "an integer", read_int},
+	[FIELD_STRING] = {READER_STR, "a string", read_string},
+	[FIELD_ENUM] = {READER_STR, "a string", read_enum},
+	[FIELD_ENUM_LIST] = {READER_ARRAY, "an array", read_list},
+	[FIELD_OBJECT] = {READER_MAP, "an object", read_object},
+	[FIELD_ID] = {READER_ID, "an id", NULL},
+	[FIELD_TIME] = {READER_TIME, "a time", NULL},
 };
 
 static bool type_fits(const struct field *field, enum reader_kind kind)
@@ -300,7 +300,7 @@ static void read_value(struct decode *decode, const struct field *field,
 
 static void check_required(struct decode *decode, const struct record *record,
 			   const struct place *place,
-			   const struct value *values)
+			   const struct value *values, const bool *seen)
 {
 	for (size_t i = 0; i < record->count; i++) {
 		const struct field *field = &record->fields[i];
@@ -310,8 +310,7 @@ static void check_required(struct decode *decode, const struct record *record,
 			continue;
 		if (values[i].kind == VALUE_NULL)
 			broken(decode, &at, "must not be null");
-		else if (values[i].kind == VALUE_ABSENT &&
-			 decode->mode == RECORD_CREATE)
+		else if (!seen[i] && decode->mode == RECORD_CREATE)
 			broken(decode, &at, "is required");
 	}
 }
@@ -359,7 +358,7 @@ static void read_map(struct decode *decode, const struct record *record,
 			return;
 		hint = read_member(decode, record, place, values, seen, hint);
 	}
-	check_required(decode, record, place, values);
+	check_required(decode, record, place, values, seen);
 }
 
 enum err_code record_decode(const struct record *record, enum record_mode mode,

@@ -3,7 +3,30 @@
 #include "proto/message.h"
 #include "services/common/log.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Stands before libc's sendmsg(), for nng 1.5's sake.
+ *
+ * nng reads EPIPE as "closed by ourselves". A peer that goes away before our
+ * greeting is written (a probe that connects and closes, a process killed at
+ * that moment) so ends a listener's accepting and a dialer's reconnecting for
+ * ever (nng issue 1518, mended in 1.6, not in Debian 12). ECONNRESET means the
+ * same of the peer and is what nng goes on after. nng is the only one here that
+ * writes to sockets with sendmsg().
+ */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	const ssize_t size = syscall(SYS_sendmsg, fd, message, flags);
+
+	if (size < 0 && errno == EPIPE)
+		errno = ECONNRESET;
+	return size;
+}
 
 /* nng counts its own header into a message's size: the request id and a word
  * for each device on the way, of which it allows 15. */

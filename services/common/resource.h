@@ -25,10 +25,10 @@
 
 struct resource_store;
 
-/* One per resource and process. database and key outlive it; key may be NULL
+/* One per resource r and process. database and key outlive it; key may be NULL
  * where the resource has no secret fields. The service pointer of the bus
  * server is not used: a method's data is the store (see resource_methods). */
-struct resource_store *resource_store_new(const struct resource *resource,
+struct resource_store *resource_store_new(const struct resource *r,
 					  struct database *database,
 					  const struct secrets_key *key);
 void resource_store_free(struct resource_store *store);

@@ -43,8 +43,9 @@ static void provider_free(void *self)
 	if (!provider)
 		return;
 	loop_timer_free(provider->sweep);
-	bus_server_free(provider->server);
+	/* First: it answers the calls whose statements it ends. */
 	database_free(provider->database);
+	bus_server_free(provider->server);
 	resource_store_free(provider->store);
 	secrets_key_free(provider->key);
 	free(provider);
@@ -137,7 +138,8 @@ static bool provider_idle(void *self)
 {
 	const struct provider *provider = self;
 
-	return bus_server_idle(provider->server);
+	return bus_server_idle(provider->server) &&
+	       database_idle(provider->database);
 }
 
 const struct process_kind provider_process = {

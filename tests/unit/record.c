@@ -288,6 +288,19 @@ Test(record, every_broken_field_is_told_up_to_the_bound)
 	decoded_fini(&d);
 }
 
+Test(record, a_broken_required_field_is_told_once)
+{
+	struct decoded d;
+
+	decode(&d, RECORD_CREATE,
+	       "{\"name\":5,\"transport\":\"UDP\",\"hostname\":\"h\","
+	       "\"port\":1,\"outbound_server\":\"o\","
+	       "\"outbound_server_port\":1,\"concurrency\":1}");
+	cr_expect_eq(d.err.detail_count, 1);
+	cr_expect_str_eq(d.err.details[0].reason, "must be a string");
+	decoded_fini(&d);
+}
+
 Test(record, what_was_read_can_be_sent_back)
 {
 	struct decoded d, again;

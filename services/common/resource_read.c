@@ -1,0 +1,265 @@
+/* The resource engine's reads: get, list, export. */
+
+#include "services/common/resource_internal.h"
+
+#include "proto/resources/resources.h"
+#include "proto/writer.h"
+#include "services/common/log.h"
+
+#include <stdlib.h>
+
+/* Objects of one page of an export: with the largest of them it stays well
+ * below MESSAGE_BATCH_BYTES_MAX. */
+enum { EXPORT_PAGE = 100 };
+
+static void load_value(struct resource_work *work, const struct field *field,
+		       struct slice cell, struct value *value)
+{
+	if (!cell.data)
+		return;
+	switch (field->type) {
+	case FIELD_BOOL:
+		value->kind = VALUE_BOOL;
+		value->boolean = cell.data[0] == 't';
+		break;
+	case FIELD_INT:
+	case FIELD_ID:
+	case FIELD_TIME:
+		value->kind = VALUE_INT;
+		value->integer = strtoll(cell.data, NULL, 10);
+		break;
+	case FIELD_STRING:
+	case FIELD_ENUM:
+		value->kind = VALUE_STR;
+		value->string = cell;
+		break;
+	case FIELD_OBJECT:
+	case FIELD_ENUM_LIST:
+		if (!slice_is(cell, "{}") &&
+		    record_load(field, cell, work->arena, value) != ERR_OK)
+			log_event(LOG_ERROR, "resource.unreadable",
+				  LOG_STR("resource",
+					  work->store->resource->name),
+				  LOG_STR("field", field->name));
+		break;
+	}
+}
+
+/* Writes a row whose view begins at a column: version, then the fields. */
+static void write_row(struct resource_work *work,
+		      const struct database_result *result, size_t row,
+		      size_t column, struct value *values, struct buffer *out)
+{
+	const struct record *record = work->store->resource->record;
+	const struct resource_columns *columns =
+		&work->store->views[work->view];
+
+	memset(values, 0, record->count * sizeof(*values));
+	for (size_t i = 0; i < columns->count; i++) {
+		const size_t f = columns->fields[i];
+
+		load_value(work, &record->fields[f],
+			   database_cell(result, row, column + 1 + i),
+			   &values[f]);
+	}
+	record_encode(record, work->view, values, out);
+}
+
+/* ---- get ---- */
+
+static void on_got(void *arg, const struct database_result *result,
+		   const struct database_error *error)
+{
+	struct resource_work *work = arg;
+
+	if (error) {
+		resource_reply_error(work, error);
+	} else if (database_rows(result) == 0) {
+		resource_reply_code(work, ERR_NOT_FOUND);
+	} else {
+		write_row(work, result, 0, 0, resource_values_new(work),
+			  bus_call_body(work->call));
+		resource_reply_ok(work, database_int(result, 0, 0));
+	}
+}
+
+void resource_get(void *service, struct bus_call *call)
+{
+	struct resource_work *work = resource_work_begin(call, true);
+
+	(void)service;
+	if (!work)
+		return;
+	work->view = RECORD_FULL;
+	resource_param_add(work, resource_number_text(work, work->args.id));
+	resource_run(work, DATABASE_READ, &work->store->get, on_got);
+}
+
+/* ---- list and export ---- */
+
+/* The options of a list, checked. False: it was answered. */
+static bool read_query(struct resource_work *work, struct value *options)
+{
+	struct reader reader;
+	struct err err = {0};
+
+	reader_init(&reader, bus_call_request(work->call)->args);
+	if (record_decode(&query_record, RECORD_CREATE, &reader, work->arena,
+			  options, &err) != ERR_OK) {
+		resource_reply_fail(work, &err);
+		return false;
+	}
+	record_default(&query_record, options);
+	return true;
+}
+
+/* " FROM table WHERE true AND ..." of filter and search. */
+static enum err_code append_where(struct resource_work *work,
+				  const struct value *options, struct err *err)
+{
+	const struct resource *r = work->store->resource;
+	struct query *query = &work->query;
+
+	buffer_printf(&query->sql, " FROM %s.%s WHERE true", r->schema,
+		      r->table);
+	enum err_code code = ERR_OK;
+
+	if (options[QUERY_FILTER].kind == VALUE_STR)
+		code = query_filter(query, options[QUERY_FILTER].string, err);
+	if (code == ERR_OK && options[QUERY_SEARCH].kind == VALUE_STR)
+		code = query_search(query, options[QUERY_SEARCH].string, err);
+	return code;
+}
+
+/* The total and the page in one statement: a left join, so that the total is
+ * there where the page is empty. The row number keeps the page's order. */
+static enum err_code list_sql(struct resource_work *work,
+			      const struct value *options, struct err *err)
+{
+	struct buffer *sql = &work->query.sql;
+	struct slice orderby = {0};
+
+	enum err_code code = append_where(work, options, err);
+
+	if (code != ERR_OK)
+		return code;
+	/* The condition stands twice, with the same parameters. */
+	const char *where = arena_strdup(work->arena, buffer_slice(sql));
+
+	sql->size = 0;
+	buffer_printf(
+		sql,
+		"SELECT total, page.* FROM (SELECT %s%s) counted "
+		"LEFT JOIN (SELECT row_number() OVER () AS place, found.* "
+		"FROM (SELECT %s%s",
+		options[QUERY_COUNT].boolean ? "count(*) AS total"
+					     : "NULL::bigint AS total",
+		options[QUERY_COUNT].boolean ? where : "",
+		work->store->views[RECORD_SUMMARY].sql, where);
+	if (options[QUERY_ORDERBY].kind == VALUE_STR)
+		orderby = options[QUERY_ORDERBY].string;
+	code = query_orderby(&work->query, orderby, err);
+	buffer_printf(sql,
+		      " LIMIT %lld OFFSET %lld) found) page ON true "
+		      "ORDER BY page.place",
+		      (long long)options[QUERY_TOP].integer,
+		      (long long)options[QUERY_SKIP].integer);
+	return code;
+}
+
+/* Columns of a list's row in front of the view's. */
+enum { LIST_TOTAL, LIST_PLACE, LIST_VIEW };
+
+static void on_listed(void *arg, const struct database_result *result,
+		      const struct database_error *error)
+{
+	struct resource_work *work = arg;
+
+	if (error) {
+		resource_reply_error(work, error);
+		return;
+	}
+	struct buffer *out = bus_call_body(work->call);
+	const bool counted = !database_null(result, 0, LIST_TOTAL);
+	const size_t rows = database_null(result, 0, LIST_PLACE)
+				    ? 0
+				    : database_rows(result);
+	struct value *values = resource_values_new(work);
+
+	writer_map(out, counted ? 2 : 1);
+	if (counted) {
+		writer_text(out, "count");
+		writer_int(out, database_int(result, 0, LIST_TOTAL));
+	}
+	writer_text(out, "items");
+	writer_array(out, (uint32_t)rows);
+	for (size_t row = 0; row < rows; row++)
+		write_row(work, result, row, LIST_VIEW, values, out);
+	resource_reply_ok(work, 0);
+}
+
+void resource_list(void *service, struct bus_call *call)
+{
+	struct resource_work *work = resource_work_new(call);
+	struct value options[QUERY_FIELDS];
+	struct err err = {0};
+
+	(void)service;
+	work->view = RECORD_SUMMARY;
+	if (!read_query(work, options))
+		return;
+	if (list_sql(work, options, &err) != ERR_OK)
+		resource_reply_fail(work, &err);
+	else
+		resource_run_query(work, DATABASE_SLOW, on_listed);
+}
+
+static void on_exported(void *arg, const struct database_result *result,
+			const struct database_error *error)
+{
+	struct resource_work *work = arg;
+
+	if (error) {
+		resource_reply_error(work, error);
+		return;
+	}
+	struct buffer *out = bus_call_body(work->call);
+	const size_t rows = database_rows(result);
+	struct value *values = resource_values_new(work);
+
+	writer_map(out, 2);
+	writer_text(out, "items");
+	writer_array(out, (uint32_t)rows);
+	for (size_t row = 0; row < rows; row++)
+		write_row(work, result, row, 1, values, out);
+	writer_text(out, "after");
+	if (rows == EXPORT_PAGE)
+		writer_id(out, database_int(result, rows - 1, 0));
+	else
+		writer_nil(out);
+	resource_reply_ok(work, 0);
+}
+
+void resource_export(void *service, struct bus_call *call)
+{
+	struct resource_work *work = resource_work_new(call);
+	struct value options[QUERY_FIELDS];
+	struct err err = {0};
+
+	(void)service;
+	work->view = RECORD_FULL;
+	if (!read_query(work, options))
+		return;
+	buffer_printf(&work->query.sql, "SELECT id, %s",
+		      work->store->views[RECORD_FULL].sql);
+	if (append_where(work, options, &err) != ERR_OK) {
+		resource_reply_fail(work, &err);
+		return;
+	}
+	buffer_printf(&work->query.sql, " AND id > %lld ORDER BY id LIMIT %d",
+		      (long long)(options[QUERY_AFTER].kind == VALUE_INT
+					  ? options[QUERY_AFTER].integer
+					  : 0),
+		      EXPORT_PAGE);
+	resource_run_query(work, DATABASE_SLOW, on_exported);
+}

@@ -1,0 +1,147 @@
+/* One call of the resource engine, from its arguments to its answer. */
+
+#include "services/common/resource_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+enum { IDEMPOTENCY_KEY_BYTES_MAX = 255 }; /* a header's value, as a text */
+
+void resource_reply_fail(struct resource_work *work, const struct err *err)
+{
+	buffer_fini(&work->query.sql);
+	bus_reply_error(work->call, err);
+}
+
+void resource_reply_code(struct resource_work *work, enum err_code code)
+{
+	struct err err;
+
+	err_code_set(&err, code);
+	resource_reply_fail(work, &err);
+}
+
+void resource_reply_ok(struct resource_work *work, int64_t version)
+{
+	buffer_fini(&work->query.sql);
+	bus_reply_ok(work->call, (uint64_t)version);
+}
+
+struct resource_work *resource_work_new(struct bus_call *call)
+{
+	struct arena *arena = bus_call_arena(call);
+	struct resource_work *work = arena_alloc(arena, sizeof(*work));
+
+	work->store = bus_call_data(call); /* see resource_methods() */
+	work->call = call;
+	work->arena = arena;
+	work->query.resource = work->store->resource;
+	work->query.arena = arena;
+	return work;
+}
+
+static bool take_arg(struct reader *reader, struct resource_args *args)
+{
+	const struct slice key = reader_str(reader);
+
+	if (slice_is(key, "id"))
+		args->id = reader_id(reader);
+	else if (slice_is(key, "if_version"))
+		args->if_version = reader_int(reader);
+	else if (slice_is(key, "idempotency_key"))
+		args->key = reader_str(reader);
+	else if (slice_is(key, "object"))
+		args->object = reader_value(reader);
+	else
+		reader_fail(reader);
+	return reader_ok(reader);
+}
+
+struct resource_work *resource_work_begin(struct bus_call *call, bool needs_id)
+{
+	struct resource_work *work = resource_work_new(call);
+	struct resource_args *args = &work->args;
+	struct reader reader;
+	struct err err;
+
+	reader_init(&reader, bus_call_request(call)->args);
+	for (uint32_t n = reader_map(&reader); n > 0; n--)
+		if (!take_arg(&reader, args))
+			break;
+	if (reader_done(&reader) && (args->id > 0) == needs_id &&
+	    args->if_version >= 0 &&
+	    args->key.size <= IDEMPOTENCY_KEY_BYTES_MAX)
+		return work;
+	err_set(&err, ERR_MALFORMED, "malformed arguments");
+	resource_reply_fail(work, &err);
+	return NULL;
+}
+
+void resource_param_add(struct resource_work *work, const char *text)
+{
+	assert(work->query.param_count < QUERY_PARAMS_MAX);
+	work->query.params[work->query.param_count++] = text;
+}
+
+const char *resource_number_text(struct resource_work *work, int64_t number)
+{
+	return arena_printf(work->arena, "%lld", (long long)number);
+}
+
+static void run(struct resource_work *work, enum database_lane lane,
+		const char *name, const char *sql, database_done_fn *done)
+{
+	const struct database_statement statement = {
+		.lane = lane,
+		.name = name,
+		.sql = sql,
+		.params = work->query.params,
+		.param_count = work->query.param_count,
+		.deadline_ms = bus_call_left_ms(work->call),
+		.done = done,
+		.arg = work,
+	};
+
+	database_run(work->store->database, &statement);
+}
+
+void resource_run(struct resource_work *work, enum database_lane lane,
+		  const struct resource_statement *statement,
+		  database_done_fn *done)
+{
+	run(work, lane, statement->name, statement->sql, done);
+}
+
+void resource_run_query(struct resource_work *work, enum database_lane lane,
+			database_done_fn *done)
+{
+	buffer_append_char(&work->query.sql, '\0');
+	run(work, lane, NULL, work->query.sql.data, done);
+}
+
+void resource_reply_error(struct resource_work *work,
+			  const struct database_error *error)
+{
+	const struct resource *r = work->store->resource;
+	struct err err;
+
+	err_code_set(&err, error->code);
+	for (size_t i = 0; i < r->constraint_count; i++) {
+		const struct resource_constraint *c = &r->constraints[i];
+
+		if (strcmp(c->name, error->constraint) != 0)
+			continue;
+		if (c->field)
+			err_field(&err, c->field, "%s", c->text);
+		snprintf(err.text, sizeof(err.text), "%s", c->text);
+		err.code = error->code;
+	}
+	resource_reply_fail(work, &err);
+}
+
+struct value *resource_values_new(struct resource_work *work)
+{
+	const size_t count = work->store->resource->record->count;
+
+	return arena_alloc(work->arena, count * sizeof(struct value));
+}
