@@ -55,7 +55,8 @@
 	X(ADMIN_NAME, "admin_name", CONFIG_STR, "admin", 1, 64,                \
 	  "name of the administrator made on the first start")                 \
 	X(ADMIN_FILE, "admin_file", CONFIG_STR, "", 0, 1024,                   \
-	  "file (mode 0600) the first administrator's password is left in")    \
+	  "file (mode 0600) the first administrator's password is left in; "   \
+	  "empty: none is made")                                               \
 	X(SECRET_KEY_FILE, "secret_key_file", CONFIG_STR, "", 0, 1024,         \
 	  "file (mode 0600) with the key that seals SIP passwords")            \
 	X(WEB_DOMAIN, "web_domain", CONFIG_STR, "", 0, 255,                    \

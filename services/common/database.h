@@ -47,8 +47,9 @@ enum database_lane {
 };
 
 enum {
-	DATABASE_QUEUE_MAX = 8192, /* per lane; past it ERR_UNAVAILABLE at once */
-	DATABASE_BATCH_MAX = 64,   /* statements of one batch (facts, 6) */
+	DATABASE_QUEUE_MAX =
+		8192,		 /* per lane; past it ERR_UNAVAILABLE at once */
+	DATABASE_BATCH_MAX = 64, /* statements of one batch (facts, 6) */
 	DATABASE_PARAMS_MAX = 128,
 	/* PostgreSQL's own bound of a name, NUL included. It cuts names of
 	 * prepared statements there too, so that two could be taken for one. */
@@ -58,10 +59,11 @@ enum {
 
 /* Why a statement failed. */
 struct database_error {
-	/* ERR_CONFLICT: unique or exclusion constraint. ERR_IN_USE: foreign key.
-	 * ERR_VALIDATE: check, not null, data exception. ERR_UNAVAILABLE: never
-	 * sent. ERR_LOST: write in flight on a lost connection. ERR_DEADLINE.
-	 * ERR_INTERNAL: the rest, logged here with the server's words. */
+	/* ERR_CONFLICT: unique or exclusion constraint. ERR_IN_USE: foreign
+	 * key. ERR_VALIDATE: check, not null, data exception. ERR_UNAVAILABLE:
+	 * never sent. ERR_LOST: write in flight on a lost connection.
+	 * ERR_DEADLINE. ERR_INTERNAL: the rest, logged here with the server's
+	 * words. */
 	enum err_code code;
 	char constraint[DATABASE_CONSTRAINT_BYTES]; /* "" where none is named */
 };
@@ -89,9 +91,9 @@ struct database_statement {
 };
 
 struct database_options {
-	const char *url;          /* libpq URL or keyword list */
+	const char *url;	  /* libpq URL or keyword list */
 	const char *default_role; /* user where the url names none */
-	const char *process;      /* application_name */
+	const char *process;	  /* application_name */
 	struct metrics *metrics;  /* may be NULL: database_... are added */
 };
 

@@ -1,7 +1,13 @@
 import pytest
 
+from objects import unique
 from servers import Servers
 from suite import Suite
+
+
+def pytest_collection_modifyitems(items):
+    """test_openapi.py checks every answer the others got: it comes last."""
+    items.sort(key=lambda item: item.path.name == "test_openapi.py")
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +24,26 @@ def suite():
 def api(suite):
     """A client signed in as the administrator."""
     return suite.sign_in()
+
+
+@pytest.fixture
+def administrator(suite):
+    """The name of an administrator of this test's own, with the password of
+    the first one."""
+    name = unique("admin")
+    suite.servers.sql(
+        "insert into system.administrators (name, password_hash) select"
+        f" '{name}', password_hash from system.administrators"
+        f" where name = '{suite.admin_name}'")
+    return name
+
+
+@pytest.fixture(scope="module")
+def same_processes(suite):
+    """Nothing a test of the module sends ends a process."""
+    before = suite.pids()
+    yield
+    assert suite.pids() == before
 
 
 @pytest.fixture(scope="session")

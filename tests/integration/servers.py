@@ -49,6 +49,22 @@ def _postgres_bin():
     return max(found, key=lambda path: int(path.parent.name))
 
 
+def _kill9(pid):
+    """A backend may have seen its server end and be gone already."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _runs(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 class Servers:
     """Both servers. Attributes: directory, redis_url."""
 
@@ -119,6 +135,20 @@ class Servers:
 
     def stop_redis(self):
         self._stop("redis", signal.SIGTERM)
+
+    def kill9_postgres(self):
+        """All of it, as when the machine loses it."""
+        pid = self._processes["postgres"].pid
+        # While one of these is alive a new server refuses to start.
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+        pids = [int(child) for child in children.read_text().split()]
+        self._stop("postgres", signal.SIGKILL)
+        for child in pids:
+            _kill9(child)
+        wait_for(lambda: not any(map(_runs, pids)), "PostgreSQL is gone")
+
+    def kill9_redis(self):
+        self._stop("redis", signal.SIGKILL)
 
     def end(self):
         """Stops both and removes their directory."""

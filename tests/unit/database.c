@@ -57,6 +57,22 @@ static void world_fini(struct world *world)
 	loop_free(world->loop);
 }
 
+/* With a server of its own, for tests that harm it or that look at all its
+ * connections. At file scope so that the server, perhaps stopped by a signal,
+ * is ended even when the test was cut short. */
+static struct world own;
+
+static void own_init(void)
+{
+	servers_postgres_start(&own.postgres);
+	world_open(&own);
+}
+
+static void own_fini(void)
+{
+	servers_postgres_stop(&own.postgres);
+}
+
 static uint64_t metric(const struct world *world, const char *name)
 {
 	const struct metrics_entry *entry = world->metrics.entries;
@@ -410,40 +426,33 @@ static void terminate(const struct world *world)
 		    "where application_name = 'trunkline-test'");
 }
 
-Test(database, prepares_once_per_connection)
+Test(database, prepares_once_per_connection, .init = own_init, .fini = own_fini)
 {
 	static const char *sql = "select $1::int + 1";
-	struct world world;
 	struct ask *asks[10];
 
-	/* Another test's connections would be told apart by nothing. */
-	world = (struct world){0};
-	servers_postgres_start(&world.postgres);
-	world_open(&world);
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < 10; i++)
-			asks[i] = start(&world, DATABASE_READ, "plus_one", sql,
+			asks[i] = start(&own, DATABASE_READ, "plus_one", sql,
 					"41");
 		for (size_t i = 0; i < 10; i++) {
 			wait_good(asks[i]);
 			cr_expect_str_eq(asks[i]->text, "42");
 			free(asks[i]);
 		}
-		cr_expect_str_eq(read_text(&world, "select count(*) from "
-						   "pg_prepared_statements "
-						   "where name = 'plus_one'"),
+		cr_expect_str_eq(read_text(&own, "select count(*) from "
+						 "pg_prepared_statements "
+						 "where name = 'plus_one'"),
 				 "1");
 		if (round == 0) {
-			terminate(&world);
-			TURN_UNTIL(
-				world.loop,
-				metric(&world, "database_reconnects_total") ==
-					DATABASE_LANES);
-			TURN_UNTIL(world.loop, database_ready(world.database));
+			terminate(&own);
+			TURN_UNTIL(own.loop,
+				   metric(&own, "database_reconnects_total") ==
+					   DATABASE_LANES);
+			TURN_UNTIL(own.loop, database_ready(own.database));
 		}
 	}
-	world_fini(&world);
-	servers_postgres_stop(&world.postgres);
+	world_fini(&own);
 }
 
 Test(database, more_names_than_are_prepared)
@@ -818,24 +827,21 @@ Test(database, hanging_statement)
 	world_fini(&world);
 }
 
-Test(database, reads_survive_a_lost_connection)
+Test(database, reads_survive_a_lost_connection, .init = own_init,
+     .fini = own_fini)
 {
-	struct world world = {0};
+	exec(&own, "create table held (id int)");
 
-	servers_postgres_start(&world.postgres);
-	world_open(&world);
-	exec(&world, "create table held (id int)");
-
-	PGconn *lock = hold(&world, "lock table held in access exclusive mode");
-	struct ask *read = start(&world, DATABASE_READ, "held",
+	PGconn *lock = hold(&own, "lock table held in access exclusive mode");
+	struct ask *read = start(&own, DATABASE_READ, "held",
 				 "select count(*) from held", NULL);
-	struct ask *slow = start(&world, DATABASE_SLOW, NULL,
+	struct ask *slow = start(&own, DATABASE_SLOW, NULL,
 				 "select count(*) from held", NULL);
-	struct ask *write = start(&world, DATABASE_WRITE, "held",
+	struct ask *write = start(&own, DATABASE_WRITE, "held",
 				  "insert into held values (1)", NULL);
 
-	wait_blocked(&world, 3);
-	terminate(&world);
+	wait_blocked(&own, 3);
+	terminate(&own);
 	wait_failed(write, ERR_LOST);
 	let_go(lock);
 	wait_good(read);
@@ -844,70 +850,58 @@ Test(database, reads_survive_a_lost_connection)
 	free(read);
 	free(slow);
 	free(write);
-	world_fini(&world);
-	servers_postgres_stop(&world.postgres);
+	world_fini(&own);
 }
 
 /* What was in flight is lost and never sent again; what waited is kept. */
-Test(database, server_killed_while_writing)
+Test(database, server_killed_while_writing, .init = own_init, .fini = own_fini)
 {
 	enum { COUNT = DATABASE_BATCH_MAX + 10 };
-	struct world world = {0};
 	struct ask *asks[COUNT];
 
-	servers_postgres_start(&world.postgres);
-	world_open(&world);
-	exec(&world, "create table crash (id int)");
-	exec(&world, "checkpoint");
+	exec(&own, "create table crash (id int)");
+	exec(&own, "checkpoint");
 
-	PGconn *lock =
-		hold(&world, "lock table crash in access exclusive mode");
+	PGconn *lock = hold(&own, "lock table crash in access exclusive mode");
 
 	for (int i = 0; i < COUNT; i++) {
 		char first[16];
 
 		snprintf(first, sizeof(first), "%d", i);
-		asks[i] = start(&world, DATABASE_WRITE, "crash",
+		asks[i] = start(&own, DATABASE_WRITE, "crash",
 				"insert into crash values ($1)", first);
 	}
-	wait_blocked(&world, 1);
-	servers_postgres_kill(&world.postgres);
+	wait_blocked(&own, 1);
+	servers_postgres_kill(&own.postgres);
 	PQfinish(lock);
 	for (int i = 0; i < DATABASE_BATCH_MAX; i++) {
 		wait_failed(asks[i], ERR_LOST);
 		free(asks[i]);
 	}
-	TURN_UNTIL(world.loop, metric(&world, "database_connected") == 0);
-	cr_expect(!database_ready(world.database));
-	servers_postgres_start(&world.postgres);
+	TURN_UNTIL(own.loop, metric(&own, "database_connected") == 0);
+	cr_expect(!database_ready(own.database));
+	servers_postgres_start(&own.postgres);
 	for (int i = DATABASE_BATCH_MAX; i < COUNT; i++) {
 		wait_good(asks[i]);
 		free(asks[i]);
 	}
-	TURN_UNTIL(world.loop, database_ready(world.database));
-	cr_expect_eq(number(&world, "select count(*) from crash"), 10);
-	cr_expect_eq(number(&world, "select min(id) from crash"),
+	TURN_UNTIL(own.loop, database_ready(own.database));
+	cr_expect_eq(number(&own, "select count(*) from crash"), 10);
+	cr_expect_eq(number(&own, "select min(id) from crash"),
 		     DATABASE_BATCH_MAX);
-	world_fini(&world);
-	servers_postgres_stop(&world.postgres);
+	world_fini(&own);
 }
 
-Test(database, server_stands_still)
+Test(database, server_stands_still, .init = own_init, .fini = own_fini)
 {
-	struct world world = {0};
+	servers_postgres_signal(&own.postgres, SIGSTOP);
 
-	servers_postgres_start(&world.postgres);
-	world_open(&world);
-	servers_postgres_signal(&world.postgres, SIGSTOP);
-
-	struct ask *read =
-		ask_new(&world, DATABASE_READ, NULL, "select 1", NULL);
+	struct ask *read = ask_new(&own, DATABASE_READ, NULL, "select 1", NULL);
 	struct ask *write =
-		ask_new(&world, DATABASE_WRITE, NULL, "select 1", NULL);
-	struct ask *slow =
-		ask_new(&world, DATABASE_SLOW, NULL, "select 1", NULL);
+		ask_new(&own, DATABASE_WRITE, NULL, "select 1", NULL);
+	struct ask *slow = ask_new(&own, DATABASE_SLOW, NULL, "select 1", NULL);
 	struct ask *behind =
-		ask_new(&world, DATABASE_SLOW, NULL, "select 1", NULL);
+		ask_new(&own, DATABASE_SLOW, NULL, "select 1", NULL);
 
 	ask_run(read, 50);
 	ask_run(write, 50);
@@ -917,22 +911,21 @@ Test(database, server_stands_still)
 	wait_failed(write, ERR_DEADLINE);
 	wait_failed(behind, ERR_UNAVAILABLE);
 	wait_failed(slow, ERR_DEADLINE);
-	TURN_UNTIL(world.loop, metric(&world, "database_connected") == 0);
+	TURN_UNTIL(own.loop, metric(&own, "database_connected") == 0);
 
 	struct ask *absent =
-		ask_new(&world, DATABASE_READ, NULL, "select 1", NULL);
+		ask_new(&own, DATABASE_READ, NULL, "select 1", NULL);
 
 	ask_run(absent, 50);
 	wait_failed(absent, ERR_UNAVAILABLE);
-	servers_postgres_signal(&world.postgres, SIGCONT);
-	cr_expect_str_eq(read_text(&world, "select 7"), "7");
+	servers_postgres_signal(&own.postgres, SIGCONT);
+	cr_expect_str_eq(read_text(&own, "select 7"), "7");
 	free(read);
 	free(write);
 	free(slow);
 	free(behind);
 	free(absent);
-	world_fini(&world);
-	servers_postgres_stop(&world.postgres);
+	world_fini(&own);
 }
 
 static int listen_at(const char *dir)
