@@ -90,9 +90,10 @@ struct http_options {
 	struct metrics *metrics; /* http_... counters are added */
 };
 
-/* Starts to listen and tells where in the event http.listening. ERR_VALIDATE:
- * host is not numeric, or certificate or key cannot be used (the text names
- * the file); ERR_UNAVAILABLE: cannot listen there. */
+/* Starts to listen (the process ignores SIGPIPE) and tells where in the event
+ * http.listening. ERR_VALIDATE: host is not numeric, or certificate or key
+ * cannot be used (the text names the file); ERR_UNAVAILABLE: cannot listen
+ * there. */
 enum err_code http_server_new(struct loop *loop,
 			      const struct http_options *options,
 			      struct http_server **out, struct err *err);

@@ -1,6 +1,7 @@
 #include "gateway/tls.h"
 
 #include <openssl/err.h>
+#include <string.h>
 
 /* AES-GCM and ChaCha20 with forward secrecy only (portsip-v22-facts, 7). */
 static const char tls12_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -15,10 +16,13 @@ static int no_password(char *buffer, int size, int writing, void *arg)
 	return 0;
 }
 
-/* Says what OpenSSL holds against a file. */
+/* Says what OpenSSL holds against a file: its first error has the cause. */
 static enum err_code refuse(struct err *err, const char *file)
 {
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+	unsigned long error = ERR_peek_error();
+	const char *reason = ERR_SYSTEM_ERROR(error)
+				     ? strerror(ERR_GET_REASON(error))
+				     : ERR_reason_error_string(error);
 
 	err_set(err, ERR_VALIDATE, "%s: %s", file,
 		reason ? reason : "cannot be used");

@@ -178,6 +178,36 @@ static bool is_fixed(const struct resource_work *work, size_t i)
 	       work->values[i].kind != VALUE_ABSENT;
 }
 
+/* "t.column || $n", and behind it the same for each record within the record:
+ * || alone would put what was sent in the old one's place. A stored null is
+ * none. */
+static void append_merge(struct resource_work *work, const struct field *field,
+			 const struct value *value)
+{
+	const struct record *record = field->record;
+	struct buffer *sql = &work->query.sql;
+	const char *joint = " || jsonb_build_object(";
+	bool deep = false;
+
+	buffer_printf(sql, "t.%s || ", field->column);
+	query_param(&work->query, param_text(work, field, value));
+	buffer_append_str(sql, "::jsonb");
+	for (size_t i = 0; i < record->count; i++) {
+		const char *name = record->fields[i].name;
+
+		if (value->members[i].kind != VALUE_OBJECT)
+			continue;
+		buffer_printf(sql,
+			      "%s'%s', coalesce(nullif(t.%s -> '%s', 'null'), "
+			      "'{}') || ($%zu::jsonb -> '%s')",
+			      joint, name, field->column, name,
+			      work->query.param_count, name);
+		joint = ", ";
+		deep = true;
+	}
+	buffer_append_str(sql, deep ? "), " : ", ");
+}
+
 /* ", column = $n" of what the client changes. A nested record is merged: its
  * members that were not said stay. */
 static void append_changes(struct resource_work *work)
@@ -195,8 +225,10 @@ static void append_changes(struct resource_work *work)
 			continue;
 		changes = true;
 		buffer_printf(sql, "%s = ", field->column);
-		if (value->kind == VALUE_OBJECT)
-			buffer_printf(sql, "t.%s || ", field->column);
+		if (value->kind == VALUE_OBJECT) {
+			append_merge(work, field, value);
+			continue;
+		}
 		query_param(&work->query, param_text(work, field, value));
 		buffer_printf(sql, "::%s, ", resource_sql_type(field));
 	}

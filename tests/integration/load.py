@@ -1,7 +1,6 @@
 """Clients that create and read providers until they are stopped, what they
 were told, and whether the database agrees."""
 
-import base64
 import collections
 import http.client
 import itertools
@@ -9,6 +8,7 @@ import json
 import threading
 import time
 
+from objects import id_of, minimal
 from servers import wait_for
 
 WORKERS = 8
@@ -36,18 +36,6 @@ Attempt = collections.namedtuple(
     "Attempt", "verb name keyed end id began_s ended_s fault")
 
 _prefixes = itertools.count(1)
-
-
-def provider(name):
-    """The smallest body of a create."""
-    return {"name": name, "hostname": "sip.example.com", "port": 5060,
-            "outbound_server": "sip.example.com", "outbound_server_port": 0,
-            "transport": "UDP", "auth_mode": "IP_AUTH", "concurrency": 1}
-
-
-def id_number(text):
-    """The database's id of an id as v22 shows it."""
-    return int(base64.b64decode(text, validate=True))
 
 
 def error_fault(status, headers, body):
@@ -115,10 +103,11 @@ class Link:
 
 class Load:
     """A context: inside it clients are at work. Every second create carries an
-    Idempotency-Key and is tried until it is answered 201. Attribute: attempts,
-    complete once the context is left."""
+    Idempotency-Key and is tried until it is answered 201. Attributes: workers,
+    attempts (complete once the context is left), failed (those of them)."""
 
     def __init__(self, suite, token, workers=WORKERS):
+        self.workers = workers
         self._suite = suite
         self._token = token
         self._prefix = f"load{next(_prefixes)}"
@@ -190,7 +179,7 @@ class Load:
             found = rows.get(name, [])
             said = (name, found, attempts)
             if ids:
-                assert [id_number(one) for one in ids] == found, said
+                assert list(ids) == [id_of(one) for one in found], said
             elif all(attempt.end in never_done for attempt in attempts):
                 assert not found, said
             assert len(found) <= 1, said
@@ -223,7 +212,7 @@ class Load:
     def _create(self, link, attempts, suffix, keyed):
         name = f"{self._prefix}-{suffix}"
         headers = {"Idempotency-Key": name} if keyed else {}
-        body = json.dumps(provider(name))
+        body = json.dumps(minimal(name=name))
         while True:
             made = self._attempt(link, "POST", "/api/providers", name, body,
                                  headers)
