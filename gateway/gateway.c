@@ -64,9 +64,11 @@ static enum err_code parts_start(struct gateway *gateway,
 	return code;
 }
 
-enum err_code gateway_start(struct loop *loop, const struct config *config,
-			    void **self, struct err *err)
+enum err_code gateway_start(const struct process_kind *kind, struct loop *loop,
+			    const struct config *config, void **self,
+			    struct err *err)
 {
+	(void)kind;
 	struct gateway *gateway = mem_alloc(sizeof(*gateway));
 
 	gateway->loop = loop;

@@ -12,6 +12,7 @@
 #include "services/common/config.h"
 #include "services/common/loop.h"
 #include "services/common/metrics.h"
+#include "services/common/process.h"
 
 struct calls;
 
@@ -37,8 +38,9 @@ struct gateway {
 const char *gateway_service_name(enum route_service service);
 
 /* The start, stop, idle and free of a struct process_kind. */
-enum err_code gateway_start(struct loop *loop, const struct config *config,
-			    void **self, struct err *err);
+enum err_code gateway_start(const struct process_kind *kind, struct loop *loop,
+			    const struct config *config, void **self,
+			    struct err *err);
 void gateway_stop(void *self);
 bool gateway_idle(void *self);
 void gateway_free(void *self);

@@ -146,7 +146,8 @@ void message_error_decode(enum err_code status, struct slice body,
 		if (slice_is(key, "text")) {
 			const struct slice text = reader_str(&reader);
 
-			if (text.size > 0)
+			/* A text that shows nothing tells nothing. */
+			if (text.size > 0 && text.data[0] != '\0')
 				copy_text(text, err->text, sizeof(err->text));
 		} else if (slice_is(key, "retry_after_s")) {
 			err->retry_after_s = (unsigned)reader_uint(&reader);

@@ -29,14 +29,14 @@ struct bus_call;
 typedef void bus_handler_fn(void *service, struct bus_call *call);
 
 struct bus_method {
-	const char *name;       /* "provider.get" */
+	const char *name; /* "provider.get" */
 	bus_handler_fn *handle;
-	unsigned who;           /* enum principal_kind bits that may call */
-	const void *data;       /* the handler's own, e.g. its resource */
+	unsigned who;	  /* enum principal_kind bits that may call */
+	const void *data; /* the handler's own, e.g. its resource */
 };
 
 struct bus_server_options {
-	const char *address;              /* ipc://, tcp://, tls+tcp:// */
+	const char *address;		  /* ipc://, tcp:// */
 	const struct bus_method *methods; /* outlive the server */
 	size_t method_count;
 	void *service;

@@ -152,8 +152,8 @@ static enum err_code live(struct process *process, int argc, char **argv,
 	if (code != ERR_OK)
 		return code;
 	process->loop = loop_new();
-	code = process->kind->start(process->loop, process->config,
-				    &process->self, err);
+	code = process->kind->start(process->kind, process->loop,
+				    process->config, &process->self, err);
 	if (code == ERR_OK)
 		serve(process);
 	loop_free(process->loop);

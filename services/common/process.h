@@ -19,7 +19,8 @@ struct process_kind {
 
 	/* Makes the process and has it serve; *self is handed to the rest.
 	 * On failure everything made is freed again. */
-	enum err_code (*start)(struct loop *loop, const struct config *config,
+	enum err_code (*start)(const struct process_kind *kind,
+			       struct loop *loop, const struct config *config,
 			       void **self, struct err *err);
 
 	/* Accepts nothing new from now on. */
@@ -29,6 +30,9 @@ struct process_kind {
 	bool (*idle)(void *self);
 
 	void (*free)(void *self);
+
+	/* The kind's own, for start. */
+	const void *data;
 };
 
 /* The whole life of a process; what main() returns. `--help` prints the

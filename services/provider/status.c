@@ -1,7 +1,7 @@
 #include "services/provider/status.h"
 
 #include "proto/writer.h"
-#include "services/common/database.h"
+#include "services/common/resource_service.h"
 
 static void on_found(void *arg, const struct database_result *result,
 		     const struct database_error *error)
@@ -33,12 +33,12 @@ static int64_t id_of(const struct bus_call *call)
 
 void status_get(void *service, struct bus_call *call)
 {
+	const struct resource_service *running = service;
 	struct arena *arena = bus_call_arena(call);
 	const char **params = arena_alloc(arena, sizeof(*params));
 	const int64_t id = id_of(call);
 	struct err err;
 
-	(void)service;
 	if (id <= 0) {
 		err_set(&err, ERR_MALFORMED, "malformed arguments");
 		bus_reply_error(call, &err);
@@ -56,5 +56,5 @@ void status_get(void *service, struct bus_call *call)
 		.arg = call,
 	};
 
-	database_run((struct database *)bus_call_data(call), &statement);
+	database_run(running->database, &statement);
 }

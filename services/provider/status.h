@@ -5,7 +5,6 @@
  * provider.status {id} -> {status} (GET /api/providers/{id}/status): ONLINE
  * only where a registrar says so. No registrar reports yet (README, limits),
  * so every trunk there is is OFFLINE; ERR_NOT_FOUND for any other id.
- * The method's data is the database.
  */
 
 #include "services/common/bus_server.h"

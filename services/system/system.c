@@ -169,10 +169,12 @@ static enum err_code connect_start(struct system *system,
 
 static void system_free(void *self);
 
-static enum err_code system_start(struct loop *loop,
+static enum err_code system_start(const struct process_kind *kind,
+				  struct loop *loop,
 				  const struct config *config, void **self,
 				  struct err *err)
 {
+	(void)kind;
 	if (!secrets_init())
 		return err_set(err, ERR_INTERNAL,
 			       "the machine gives no randomness");

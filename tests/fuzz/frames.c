@@ -90,7 +90,7 @@ static void error_again(enum err_code status, struct slice body)
 	message_error_decode(status, buffer_slice(&bytes), &again);
 	require(again.retry_after_s == err.retry_after_s);
 	require(again.detail_count == err.detail_count);
-	require(strcmp(again.text, err.text) == 0);
+	require(err.text[0] != '\0' && strcmp(again.text, err.text) == 0);
 	buffer_fini(&bytes);
 }
 

@@ -152,6 +152,14 @@ class Suite:
         sign-ins are its own."""
         return self.session(address=f"127.0.0.{next(self._addresses)}")
 
+    def send(self, request):
+        """Sends bytes that may be no request, and ends; what comes back."""
+        address = ("127.0.0.1", self._port)
+        with socket.create_connection(address, timeout=DEADLINE_S) as link:
+            link.sendall(request)
+            link.shutdown(socket.SHUT_WR)
+            return link.makefile("rb").read()
+
     def exchange(self, request):
         """Sends bytes over a connection of their own, as they are; the
         http.client.HTTPResponse, its body read into .body."""

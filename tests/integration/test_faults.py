@@ -462,7 +462,8 @@ def test_readers_that_are_slow(suite, token, api, big_table, same_gateway):
 
 def export_size(link):
     """The size of the rest of an export, which ends as it should."""
-    export = b""
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    export = bytearray()
     while not export.endswith(b"0\r\n\r\n"):
         piece = link.recv(1 << 20)
         assert piece, f"cut after {len(export)} bytes"
@@ -595,19 +596,22 @@ class FalseService:
         self._say = say
         self._greet = greet
         self._links = []
+        self._greeted = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
 
     def __enter__(self):
         threading.Thread(target=self._accept, daemon=True).start()
+        assert self._greeted.wait(DEADLINE_S * 10)
         return self
 
     def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
+        # Closing alone ends nothing that another thread waits for.
+        for link in [self._listener] + self._links:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for link in self._links:
-            link.close()
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -621,6 +625,7 @@ class FalseService:
         with contextlib.suppress(OSError, EOFError), link:
             link.sendall(self._greet)
             take(link, 8)
+            self._greeted.set()
             while True:
                 said = self._say(take_message(link)[:4])
                 if said is None:

@@ -43,10 +43,7 @@ def listed(api, filter_text=None, **options):
         where += f" and ({filter_text})"
     answer = api.get("/api/providers", params={"filter": where} | options)
     assert answer.status_code == 200, answer.text
-    body = answer.json()
-    if len(body["items"]) < 100 and "skip" not in options:
-        assert body.get("count", len(body["items"])) >= len(body["items"])
-    return [item["name"] for item in body["items"]]
+    return [item["name"] for item in answer.json()["items"]]
 
 
 # filter
@@ -166,7 +163,7 @@ def test_empty_filter_is_none(api, rows, query):
 @pytest.mark.parametrize("text, position", [
     ("nope eq 1", 1), ("Name eq 'x'", 1), ("password eq 'x'", 1),
     ("inbound_parameters eq 'x'", 1), ("sdp_codecs eq 'x'", 1),
-    ("name", 5), ("name eq", 8), ("name eq ", 8), ("name 'x'", 6),
+    ("name", 5), ("name eq", 8), ("name eq ", 9), ("name 'x'", 6),
     ("name like 'x'", 6), ("name = 'x'", 6), ("name EQ 'x'", 6),
     ("name eq x", 9), ("name eq 5", 9), ("name eq 'x", 9), ('name eq "x"', 9),
     ("port eq 'x'", 9), ("port eq 1.5", 9), ("port eq 1e3", 9),

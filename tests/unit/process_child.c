@@ -36,9 +36,11 @@ static void say_limits(void)
 		say("no-sigpipe");
 }
 
-static enum err_code child_start(struct loop *loop, const struct config *config,
+static enum err_code child_start(const struct process_kind *kind,
+				 struct loop *loop, const struct config *config,
 				 void **self, struct err *err)
 {
+	(void)kind;
 	const char *idle_after = getenv("CHILD_IDLE_AFTER");
 
 	(void)loop;

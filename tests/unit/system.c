@@ -108,8 +108,9 @@ static void service_begin(struct service *service, struct world *world,
 	snprintf(flags[3], sizeof(flags[3]), "--admin_file=%s", file);
 	cr_assert_eq(config_load(5, argv, &service->config, &err), ERR_OK, "%s",
 		     err.text);
-	cr_assert_eq(system_process.start(world->loop, service->config,
-					  &service->self, &err),
+	cr_assert_eq(system_process.start(&system_process, world->loop,
+					  service->config, &service->self,
+					  &err),
 		     ERR_OK, "%s", err.text);
 	cr_assert_eq(bus_client_new(world->loop, "system", address, NULL,
 				    &service->client, &err),

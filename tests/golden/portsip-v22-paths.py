@@ -1,0 +1,44 @@
+#!/usr/bin/python3
+"""Renews portsip-v22-paths.json: what the vendor's OpenAPI document says of
+the paths that are done, without its prose.
+
+    tests/golden/portsip-v22-paths.py VENDORS-OPENAPI.json
+"""
+
+import json
+import pathlib
+import sys
+
+# A path that is done is added here.
+DONE = [
+    "/admin/password", "/admin/username", "/auth/refresh_token",
+    "/auth/sign_in", "/auth/sign_out", "/auth/user", "/info", "/login",
+    "/logout", "/providers", "/providers/export", "/providers/{id}",
+    "/providers/{id}/destroy", "/providers/{id}/status",
+]
+
+PROSE = {"description", "summary", "tags", "example", "operationId",
+         "x-category", "x-subcategory"}
+
+
+def without_prose(value, names_are_data=False):
+    """Below "properties" a name is a field's, whatever it is called."""
+    if isinstance(value, list):
+        return [without_prose(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: without_prose(member, name == "properties")
+            for name, member in value.items()
+            if names_are_data or name not in PROSE}
+
+
+def main(source):
+    document = json.loads(pathlib.Path(source).read_text())
+    paths = {f"/api{path}": without_prose(document["paths"][path])
+             for path in DONE}
+    target = pathlib.Path(__file__).with_suffix(".json")
+    target.write_text(json.dumps(paths, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
