@@ -276,9 +276,9 @@ static enum err_code if_match_read(const struct build *build, uint64_t *version)
 static enum err_code key_check(const struct build *build)
 {
 	struct slice key = build->input->idempotency_key;
-	bool good = key.size <= ARGUMENTS_KEY_BYTES_MAX &&
-		    (!key.data || key.size > 0);
-
+	if (!key.data)
+		return ERR_OK;
+	bool good = key.size > 0 && key.size <= ARGUMENTS_KEY_BYTES_MAX;
 	for (size_t i = 0; good && i < key.size; i++)
 		good = key.data[i] > ' ' && key.data[i] < 0x7f;
 	if (good)

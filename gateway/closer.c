@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,32 +15,29 @@ enum {
 };
 
 struct entry {
-	TAILQ_ENTRY(entry) link;
 	struct closer *closer;
-	struct loop_watch *watch;
+	struct loop_watch *watch; /* NULL: the place is free */
 	uint64_t close_at_ms;
 	int fd;
 };
 
 struct closer {
 	struct loop *loop;
-	struct loop_timer *timer;	    /* runs while there are entries */
-	TAILQ_HEAD(entries, entry) entries; /* oldest first */
+	struct loop_timer *timer; /* runs while there are entries */
 	size_t count;
+	struct entry entries[CLOSER_MAX];
 	char scrap[READ_BYTES]; /* what was read and is nobody's */
 };
 
-static void entry_free(struct entry *entry)
+static void entry_end(struct entry *entry)
 {
 	struct closer *closer = entry->closer;
 
-	TAILQ_REMOVE(&closer->entries, entry, link);
-	closer->count--;
-	if (closer->count == 0)
+	if (--closer->count == 0)
 		loop_timer_stop(closer->timer);
 	loop_watch_free(entry->watch);
+	entry->watch = NULL;
 	close(entry->fd);
-	free(entry);
 }
 
 static void on_readable(void *arg, unsigned events)
@@ -56,19 +52,27 @@ static void on_readable(void *arg, unsigned events)
 			continue;
 		if (size < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		entry_free(entry);
+		entry_end(entry);
 		return;
+	}
+}
+
+/* Ends the entries that are due by now_ms. */
+static void entries_end(struct closer *closer, uint64_t now_ms)
+{
+	for (size_t i = 0; i < CLOSER_MAX; i++) {
+		struct entry *entry = &closer->entries[i];
+
+		if (entry->watch && entry->close_at_ms <= now_ms)
+			entry_end(entry);
 	}
 }
 
 static void on_tick(void *arg)
 {
 	struct closer *closer = arg;
-	struct entry *entry;
 
-	while ((entry = TAILQ_FIRST(&closer->entries)) &&
-	       entry->close_at_ms <= loop_now_ms(closer->loop))
-		entry_free(entry);
+	entries_end(closer, loop_now_ms(closer->loop));
 }
 
 struct closer *closer_new(struct loop *loop)
@@ -77,7 +81,6 @@ struct closer *closer_new(struct loop *loop)
 
 	closer->loop = loop;
 	closer->timer = loop_timer_new(loop, on_tick, closer);
-	TAILQ_INIT(&closer->entries);
 	return closer;
 }
 
@@ -85,8 +88,7 @@ void closer_free(struct closer *closer)
 {
 	if (!closer)
 		return;
-	while (!TAILQ_EMPTY(&closer->entries))
-		entry_free(TAILQ_FIRST(&closer->entries));
+	entries_end(closer, UINT64_MAX);
 	loop_timer_free(closer->timer);
 	free(closer);
 }
@@ -97,14 +99,15 @@ void closer_add(struct closer *closer, int fd)
 		close(fd);
 		return;
 	}
+	struct entry *entry = closer->entries;
+	while (entry->watch)
+		entry++;
 	shutdown(fd, SHUT_WR);
-	struct entry *entry = mem_alloc(sizeof(*entry));
 	entry->closer = closer;
 	entry->fd = fd;
 	entry->close_at_ms = loop_now_ms(closer->loop) + CLOSER_MS;
 	entry->watch = loop_watch_new(closer->loop, fd, on_readable, entry);
 	loop_watch_set(entry->watch, LOOP_READABLE);
-	TAILQ_INSERT_TAIL(&closer->entries, entry, link);
 	if (closer->count++ == 0)
 		loop_timer_start(closer->timer, TICK_MS, TICK_MS);
 }

@@ -2,7 +2,7 @@
 
 static const struct dialect *const dialects[] = {&dialect_v22};
 
-enum { DIALECTS = sizeof(dialects) / sizeof(*dialects) };
+enum { DIALECTS = sizeof(dialects) / sizeof(dialects[0]) };
 
 const struct dialect *dialect_of_route(const struct route *route)
 {

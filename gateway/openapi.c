@@ -423,6 +423,13 @@ static void answer_schema(struct document *doc, const struct route *route)
 
 static void responses(struct document *doc, const struct route *route)
 {
+	/* For operation, not of a dialect: no record says what they answer. */
+	if (route->service == ROUTE_GATEWAY) {
+		raw(doc, ",\"responses\":{\"default\":{"
+			 "\"description\":\"Answered\","
+			 "\"content\":{\"*/*\":{}}}}");
+		return;
+	}
 	buffer_printf(doc->out,
 		      ",\"responses\":{\"%d\":{\"description\":\"Done\"",
 		      good_status(route));

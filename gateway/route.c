@@ -138,7 +138,7 @@ const struct route *router_get(const struct router *router, size_t index)
 
 static bool verb_known(struct slice verb)
 {
-	for (size_t i = 0; i < sizeof(known_verbs) / sizeof(*known_verbs);
+	for (size_t i = 0; i < sizeof(known_verbs) / sizeof(known_verbs[0]);
 	     i++) {
 		if (slice_is(verb, known_verbs[i]))
 			return true;

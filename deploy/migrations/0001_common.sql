@@ -9,26 +9,6 @@ create extension if not exists pg_trgm with schema public;
 
 revoke create on schema public from public;
 
--- One role per service. They have no password: a deployment whose server asks
--- for one sets it (ALTER ROLE ... PASSWORD). Roles belong to the whole server,
--- so another database of it may make the same ones at this moment.
-do $$
-declare
-	service text;
-begin
-	foreach service in array array['trunkline_provider', 'trunkline_system']
-	loop
-		if not exists (select from pg_roles where rolname = service) then
-			begin
-				execute format('create role %I login', service);
-			exception when duplicate_object or unique_violation then
-				null;
-			end;
-		end if;
-	end loop;
-end
-$$;
-
 -- The low bits of ids. No CACHE: a session that kept a block of numbers back
 -- could use one four million ids later, when the low bits have come round,
 -- in the same millisecond as another session its equal.
@@ -47,8 +27,23 @@ create function trunkline.next_id() returns bigint
 
 revoke execute on function trunkline.next_id() from public;
 
-grant usage on schema trunkline to trunkline_provider, trunkline_system;
-grant usage on sequence trunkline.id_sequence
-	to trunkline_provider, trunkline_system;
-grant execute on function trunkline.next_id()
-	to trunkline_provider, trunkline_system;
+-- Makes the role of a service, which its migration grants its schema. It has no
+-- password: a deployment whose server asks for one sets it (alter role ...
+-- password). Roles belong to the whole server, so another database of it may
+-- make the same one at this moment.
+create procedure trunkline.make_role(service text) language plpgsql as $$
+begin
+	if not exists (select from pg_roles where rolname = service) then
+		begin
+			execute format('create role %I login', service);
+		exception when duplicate_object or unique_violation then
+			null;
+		end;
+	end if;
+	execute format('grant usage on schema trunkline to %I', service);
+	execute format('grant usage on sequence trunkline.id_sequence to %I',
+		service);
+	execute format('grant execute on function trunkline.next_id() to %I',
+		service);
+end
+$$;

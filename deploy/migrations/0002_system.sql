@@ -1,39 +1,40 @@
 -- The system service: administrators.
 
-CREATE SCHEMA system;
-GRANT USAGE ON SCHEMA system TO trunkline_system;
+call trunkline.make_role('trunkline_system');
+create schema system;
+grant usage on schema system to trunkline_system;
 
-CREATE TABLE system.administrators (
-	id bigint PRIMARY KEY DEFAULT trunkline.next_id(),
-	version bigint NOT NULL DEFAULT 1,
-	created_at timestamptz NOT NULL DEFAULT now(),
-	updated_at timestamptz NOT NULL DEFAULT now(),
-	name text COLLATE "C" NOT NULL,
+create table system.administrators (
+	id bigint primary key default trunkline.next_id(),
+	version bigint not null default 1,
+	created_at timestamptz not null default now(),
+	updated_at timestamptz not null default now(),
+	name text collate "C" not null,
 	-- argon2id (services/common/secrets.h).
-	password_hash text NOT NULL,
-	CONSTRAINT administrators_name_key UNIQUE (name)
+	password_hash text not null,
+	constraint administrators_name_key unique (name)
 );
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON system.administrators
-	TO trunkline_system;
+grant select, insert, update, delete on system.administrators
+	to trunkline_system;
 
 -- Makes an administrator where there is none, and tells whether it did. Of
 -- several processes that start at once one does: the others wait for the lock,
 -- and their INSERT, a statement of its own, sees the row.
-CREATE FUNCTION system.administrator_make_first(
+create function system.administrator_make_first(
 	first_id bigint, first_name text, first_password_hash text
-) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-	LOCK TABLE system.administrators IN SHARE ROW EXCLUSIVE MODE;
-	INSERT INTO system.administrators (id, name, password_hash)
-		SELECT first_id, first_name, first_password_hash
-		WHERE NOT EXISTS (SELECT FROM system.administrators);
-	RETURN FOUND;
-END
+) returns boolean language plpgsql as $$
+begin
+	lock table system.administrators in share row exclusive mode;
+	insert into system.administrators (id, name, password_hash)
+		select first_id, first_name, first_password_hash
+		where not exists (select from system.administrators);
+	return found;
+end
 $$;
 
-REVOKE EXECUTE ON FUNCTION
-	system.administrator_make_first(bigint, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
+revoke execute on function
+	system.administrator_make_first(bigint, text, text) from public;
+grant execute on function
 	system.administrator_make_first(bigint, text, text)
-	TO trunkline_system;
+	to trunkline_system;

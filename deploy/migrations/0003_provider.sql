@@ -1,5 +1,6 @@
 -- The provider service: SIP providers (trunks).
 
+call trunkline.make_role('trunkline_provider');
 create schema provider;
 grant usage on schema provider to trunkline_provider;
 

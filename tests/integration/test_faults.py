@@ -597,21 +597,24 @@ class FalseService:
         self._greet = greet
         self._links = []
         self._greeted = threading.Event()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
 
     def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread.start()
         assert self._greeted.wait(DEADLINE_S * 10)
         return self
 
     def __exit__(self, *_):
         # Closing alone ends nothing that another thread waits for.
-        for link in [self._listener] + self._links:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        for link in self._links:
             with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
 
     def _accept(self):
         with contextlib.suppress(OSError):

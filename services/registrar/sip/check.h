@@ -24,7 +24,7 @@ enum sip_outcome {
 struct sip_verdict {
 	enum sip_outcome outcome;
 	unsigned status;    /* for SIP_VERDICT_REFUSE: 400, 405, 416, 420, 501,
-			       505,    513 */
+			       505, 513 */
 	const char *reason; /* reason phrase and log text; NULL: good */
 };
 
