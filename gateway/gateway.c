@@ -11,6 +11,7 @@
 static const char *const service_names[ROUTE_SERVICES] = {
 	[ROUTE_PROVIDER] = "provider",
 	[ROUTE_SYSTEM] = "system",
+	[ROUTE_TRANSPORT] = "transport",
 };
 
 static enum err_code services_connect(struct gateway *gateway,
@@ -104,8 +105,7 @@ bool gateway_idle(void *self)
 {
 	struct gateway *gateway = self;
 
-	/* Freeing turns the loop, where this may be asked still. */
-	return !gateway->ending && http_server_idle(gateway->http);
+	return http_server_idle(gateway->http);
 }
 
 const char *gateway_service_name(enum route_service service)
@@ -119,7 +119,6 @@ void gateway_free(void *self)
 {
 	struct gateway *gateway = self;
 
-	gateway->ending = true;
 	if (gateway->http)
 		http_server_stop(gateway->http);
 	for (size_t i = 0; i < ROUTE_SERVICES; i++)

@@ -31,7 +31,6 @@ struct gateway {
 	uint32_t call_deadline_ms;
 	uint32_t export_deadline_ms;
 	bool access_log;
-	bool ending; /* being freed */
 };
 
 /* "provider": in addresses, probes and metrics. */

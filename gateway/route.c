@@ -119,8 +119,10 @@ static void row_add(struct router *router, const struct route *route)
 
 void router_add(struct router *router, const struct route *routes, size_t count)
 {
-	router->rows = mem_resize(router->rows, (router->count + count) *
-							sizeof(*router->rows));
+	size_t total = router->count + count;
+
+	router->rows =
+		mem_resize(router->rows, total * sizeof(const struct route *));
 	for (size_t i = 0; i < count; i++)
 		row_add(router, &routes[i]);
 }

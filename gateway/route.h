@@ -21,6 +21,7 @@
 enum route_service {
 	ROUTE_PROVIDER,
 	ROUTE_SYSTEM,
+	ROUTE_TRANSPORT,
 	ROUTE_SERVICES,			/* how many */
 	ROUTE_GATEWAY = ROUTE_SERVICES, /* answered by the gateway itself */
 };

@@ -37,7 +37,10 @@ begin
 		begin
 			execute format('create role %I login', service);
 		exception when duplicate_object or unique_violation then
-			null;
+			-- A lock this session has not had yet makes it look at
+			-- what others committed: without, the grants below
+			-- would not know the role.
+			lock table trunkline.migrations in row share mode;
 		end;
 	end if;
 	execute format('grant usage on schema trunkline to %I', service);

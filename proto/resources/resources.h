@@ -12,6 +12,14 @@
 extern const struct resource provider_resource;
 extern const struct record provider_status_record;
 
+/* transports.c: PortSIP v22 "Transports" and "Key" (document 004) */
+extern const struct resource transport_resource;
+extern const struct record transport_status_record;
+extern const struct record key_record;
+
+/* Indexes into the values of key_record. */
+enum { KEY_CRT, KEY_KEY, KEY_FIELDS };
+
 /* query.c: the options of every list */
 extern const struct record query_record;
 

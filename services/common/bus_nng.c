@@ -4,6 +4,7 @@
 #include "services/common/log.h"
 
 #include <errno.h>
+#include <nng/transport/ipc/ipc.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -32,6 +33,16 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
  * for each device on the way, of which it allows 15. */
 enum { HEADER_BYTES_MAX = 16 * 4 };
 
+enum {
+	/* The owner and group of the service may connect. */
+	SOCKET_MODE = 0660,
+
+	/* A restarted service is found at once, an absent one asked for
+	 * cheaply. */
+	RECONNECT_MIN_MS = 50,
+	RECONNECT_MAX_MS = 500,
+};
+
 enum err_code bus_nng_fail(struct err *err, const char *what, int code)
 {
 	const bool address = code == NNG_EADDRINVAL || code == NNG_EINVAL ||
@@ -57,6 +68,29 @@ void bus_nng_socket_tune(nng_socket socket)
 		nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ,
 				    MESSAGE_BATCH_BYTES_MAX + HEADER_BYTES_MAX),
 		"NNG_OPT_RECVMAXSZ");
+}
+
+int bus_nng_listen(nng_socket socket, const char *address)
+{
+	nng_listener listener;
+	int code = nng_listener_create(&listener, socket, address);
+
+	if (code == 0 && strncmp(address, "ipc://", 6) == 0)
+		code = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS,
+					    SOCKET_MODE);
+	return code == 0 ? nng_listener_start(listener, 0) : code;
+}
+
+int bus_nng_dial(nng_socket socket, const char *address)
+{
+	bus_nng_require(
+		nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS),
+		"NNG_OPT_RECONNMINT");
+	bus_nng_require(
+		nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS),
+		"NNG_OPT_RECONNMAXT");
+	/* Without NONBLOCK a service that is down fails the dial for good. */
+	return nng_dial(socket, address, NULL, NNG_FLAG_NONBLOCK);
 }
 
 nng_msg *bus_nng_message(struct slice bytes)

@@ -3,7 +3,7 @@
 
 /*
  * What both ends of the bus know of nng. Internal to bus_server.c,
- * bus_replica.c and this file: nothing else sees nng.
+ * bus_replica.c, events.c and this file: nothing else sees nng.
  */
 
 #include "proto/error.h"
@@ -21,6 +21,13 @@ enum err_code bus_nng_fail(struct err *err, const char *what, int code);
 /* Sets what every socket of the bus has; before its contexts, dialers and
  * listeners are made. */
 void bus_nng_socket_tune(nng_socket socket);
+
+/* Listens; an ipc socket is the owner's and group's. nng's own code. */
+int bus_nng_listen(nng_socket socket, const char *address);
+
+/* Dials in the background and again, for ever, when the connection is lost or
+ * was never made. nng's own code: the address is none. */
+int bus_nng_dial(nng_socket socket, const char *address);
 
 /* A message of these bytes, never NULL (see proto/mem.h). */
 nng_msg *bus_nng_message(struct slice bytes);

@@ -9,10 +9,6 @@
 
 enum {
 	SLOTS = BUS_LANES * BUS_WINDOW,
-	/* A restarted service is found at once, an absent one asked for
-	 * cheaply. */
-	RECONNECT_MIN_MS = 50,
-	RECONNECT_MAX_MS = 500,
 };
 
 struct bus_replica {
@@ -109,12 +105,6 @@ static void socket_open(struct bus_replica *replica)
 	bus_nng_require(nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME,
 					  NNG_DURATION_INFINITE),
 			"NNG_OPT_REQ_RESENDTIME");
-	bus_nng_require(nng_socket_set_ms(*socket, NNG_OPT_RECONNMINT,
-					  RECONNECT_MIN_MS),
-			"NNG_OPT_RECONNMINT");
-	bus_nng_require(nng_socket_set_ms(*socket, NNG_OPT_RECONNMAXT,
-					  RECONNECT_MAX_MS),
-			"NNG_OPT_RECONNMAXT");
 	nng_pipe_notify(*socket, NNG_PIPE_EV_ADD_PRE, on_pipe, replica);
 	nng_pipe_notify(*socket, NNG_PIPE_EV_REM_POST, on_pipe, replica);
 }
@@ -130,9 +120,7 @@ enum err_code bus_replica_new(struct bus_inbox *inbox, const char *address,
 	socket_open(replica);
 	slots_open(replica);
 
-	/* Without NONBLOCK a service that is down fails the dial for good. */
-	const int code =
-		nng_dial(replica->socket, address, NULL, NNG_FLAG_NONBLOCK);
+	const int code = bus_nng_dial(replica->socket, address);
 
 	if (code != 0) {
 		bus_replica_free(replica);

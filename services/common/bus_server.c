@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <nng/protocol/reqrep0/rep.h>
-#include <nng/transport/ipc/ipc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -32,9 +31,6 @@ enum {
 
 	/* Every frame's reply, and one for what could not be read. */
 	PARTS_MAX = MESSAGE_BATCH_FRAMES_MAX + 1,
-
-	/* The owner and group of the service may connect. */
-	SOCKET_MODE = 0660,
 };
 
 /*
@@ -546,17 +542,6 @@ static void contexts_open(struct bus_server *server)
 	}
 }
 
-static int listen_start(struct bus_server *server, const char *address)
-{
-	nng_listener listener;
-	int code = nng_listener_create(&listener, server->socket, address);
-
-	if (code == 0 && strncmp(address, "ipc://", 6) == 0)
-		code = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS,
-					    SOCKET_MODE);
-	return code == 0 ? nng_listener_start(listener, 0) : code;
-}
-
 enum err_code bus_server_new(struct loop *loop,
 			     const struct bus_server_options *options,
 			     struct bus_server **out, struct err *err)
@@ -573,7 +558,7 @@ enum err_code bus_server_new(struct loop *loop,
 	bus_nng_socket_tune(server->socket);
 	contexts_open(server);
 
-	const int code = listen_start(server, options->address);
+	const int code = bus_nng_listen(server->socket, options->address);
 
 	if (code != 0) {
 		bus_server_free(server);

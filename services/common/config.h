@@ -31,6 +31,8 @@
 	  "ipc:// in bus_dir")                                                 \
 	X(SYSTEM_ADDRESS, "system_address", CONFIG_STR, "", 0, 1024,           \
 	  "nng addresses of the system service, likewise")                     \
+	X(TRANSPORT_ADDRESS, "transport_address", CONFIG_STR, "", 0, 1024,     \
+	  "nng addresses of the transport service, likewise")                  \
 	X(LISTEN, "listen", CONFIG_STR, "", 0, 256,                            \
 	  "the nng address a service listens on; empty: the first of its "     \
 	  "<service>_address")                                                 \

@@ -17,9 +17,10 @@ struct process {
 	struct loop *loop;
 	struct config *config;
 	void *self;
-	uint64_t give_up_ms;	  /* while stopping: when draining ends */
-	struct loop_timer *drain; /* set: stopping */
-	const char *reason;	  /* why it stopped */
+	bool stopping;
+	uint64_t give_up_ms; /* while stopping: when draining ends */
+	struct loop_timer *drain;
+	const char *reason; /* why it stopped */
 };
 
 static void print_usage(const char *program)
@@ -98,7 +99,7 @@ static void on_signal(void *arg, int signal_number)
 {
 	struct process *process = arg;
 
-	if (process->drain) {
+	if (process->stopping) {
 		end(process, "second signal");
 		return;
 	}
@@ -107,6 +108,7 @@ static void on_signal(void *arg, int signal_number)
 	process->give_up_ms =
 		loop_now_ms(process->loop) +
 		(uint64_t)config_int(process->config, CONFIG_DRAIN_MS);
+	process->stopping = true;
 	process->drain = loop_timer_new(process->loop, on_drain, process);
 	loop_timer_start(process->drain, 0, IDLE_POLL_MS);
 	process->kind->stop(process->self);
@@ -122,8 +124,9 @@ static void serve(struct process *process)
 	log_event(LOG_INFO, "process.started",
 		  LOG_STR("version", TRUNKLINE_VERSION));
 	loop_run(process->loop);
-	process->kind->free(process->self);
+	/* Freeing may turn the loop: nobody asks for idleness any more. */
 	loop_timer_free(process->drain);
+	process->kind->free(process->self);
 	loop_signal_free(term);
 	loop_signal_free(interrupt);
 }

@@ -40,6 +40,27 @@ void secrets_wipe(void *memory, size_t size)
 	sodium_memzero(memory, size);
 }
 
+void secrets_random(void *out, size_t size)
+{
+	randombytes_buf(out, size);
+}
+
+bool secrets_equal(const void *a, const void *b, size_t size)
+{
+	return sodium_memcmp(a, b, size) == 0;
+}
+
+static_assert(crypto_shorthash_siphashx24_KEYBYTES == SECRETS_TAG_KEY_BYTES &&
+		      crypto_shorthash_siphashx24_BYTES == SECRETS_TAG_BYTES,
+	      "the sizes of SipHash");
+
+void secrets_tag(const unsigned char key[SECRETS_TAG_KEY_BYTES],
+		 struct slice text, unsigned char tag[SECRETS_TAG_BYTES])
+{
+	crypto_shorthash_siphashx24(tag, (const unsigned char *)text.data,
+				    text.size, key);
+}
+
 void secrets_token(char out[SECRETS_TOKEN_BYTES])
 {
 	unsigned char random[36];
@@ -287,6 +308,14 @@ void secrets_key_free(struct secrets_key *key)
 		return;
 	secrets_wipe(key, sizeof(*key));
 	free(key);
+}
+
+void secrets_key_derive(const struct secrets_key *key, const char *purpose,
+			unsigned char out[SECRETS_TAG_KEY_BYTES])
+{
+	crypto_generichash(out, SECRETS_TAG_KEY_BYTES,
+			   (const unsigned char *)purpose, strlen(purpose),
+			   key->bytes, sizeof(key->bytes));
 }
 
 void secrets_seal(const struct secrets_key *key, struct slice clear,

@@ -18,7 +18,10 @@ enum {
 	SECRETS_TOKEN_BYTES = 49,     /* 48 characters and NUL */
 	SECRETS_DIGEST_BYTES = 65,    /* SHA-256 as hex and NUL */
 	SECRETS_PASSWORD_BYTES = 128, /* an argon2id hash text and NUL */
-	SECRETS_CLEAR_MAX = 1024,     /* the longest secret sealed, bytes */
+	SECRETS_CLEAR_MAX = 16384,    /* the longest secret sealed, bytes: an
+				       * RSA key of 8192 bits, PEM, has 6 kB */
+	SECRETS_TAG_KEY_BYTES = 16,   /* SipHash's key */
+	SECRETS_TAG_BYTES = 16,       /* its tag of 128 bits */
 };
 
 /* Once per process, before the rest: false where the machine gives no
@@ -26,6 +29,17 @@ enum {
 bool secrets_init(void);
 
 void secrets_wipe(void *memory, size_t size);
+
+/* Bytes nobody can foresee. A system call: not for each packet. */
+void secrets_random(void *out, size_t size);
+
+/* Takes as long whether and wherever the bytes differ. */
+bool secrets_equal(const void *a, const void *b, size_t size);
+
+/* A tag that only a holder of the key can make: SipHash-2-4 of 128 bits, for
+ * what is checked in passing (nonces, branches), some 20 ns. */
+void secrets_tag(const unsigned char key[SECRETS_TAG_KEY_BYTES],
+		 struct slice text, unsigned char tag[SECRETS_TAG_BYTES]);
 
 /* A random token: 36 bytes of randomness in 48 URL-safe characters. */
 void secrets_token(char out[SECRETS_TOKEN_BYTES]);
@@ -58,6 +72,11 @@ struct secrets_key;
 enum err_code secrets_key_load(const char *path, struct secrets_key **out,
 			       struct err *err);
 void secrets_key_free(struct secrets_key *key);
+
+/* A key for another purpose (a short name), the same in every process that has
+ * the key file: keyed BLAKE2b of the purpose. The caller wipes out. */
+void secrets_key_derive(const struct secrets_key *key, const char *purpose,
+			unsigned char out[SECRETS_TAG_KEY_BYTES]);
 
 /* Appends nonce and secretbox (XSalsa20-Poly1305) of clear to out, in lower
  * case hex. clear is at most SECRETS_CLEAR_MAX bytes, asserted. */

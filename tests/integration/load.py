@@ -125,7 +125,6 @@ class Load:
 
     def __exit__(self, *_):
         self._stop.set()
-        import os; os.environ.get("LS") and print("\nSTATS", collections.Counter(a.end for a in self.attempts))
         for thread in self._threads:
             thread.join(HANG_S * 2)
             assert not thread.is_alive()

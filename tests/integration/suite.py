@@ -15,7 +15,10 @@ from requests.adapters import HTTPAdapter
 from servers import DEADLINE_S, ROOT, Servers, clean_environment, wait_for
 
 # In the order they start; they stop in reverse.
-SERVICES = ("system", "provider", "gateway")
+SERVICES = ("system", "provider", "transport", "gateway")
+
+SUPPRESSIONS = (f"suppressions={ROOT}/tests/integration/lsan.supp"
+                ":print_suppressions=0")
 
 SANITIZER_REPORT = re.compile(
     r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
@@ -220,7 +223,7 @@ class Suite:
             "admin_file": self.state / "admin",
             "secret_key_file": self.state / "secret.key",
         } | self._settings | settings
-        return clean_environment() | {
+        return clean_environment() | {"LSAN_OPTIONS": SUPPRESSIONS} | {
             f"TRUNKLINE_{key.upper()}": str(value)
             for key, value in settings.items()}
 

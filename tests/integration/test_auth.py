@@ -344,7 +344,7 @@ def rename(client, name):
 
 def test_rename(suite, administrator):
     client = suite.sign_in(administrator)
-    name = unique("new-name_'.")+"z"
+    name = unique("new-name_'.")
     answer = rename(client, name)
     assert (answer.status_code, answer.content) == (200, b"")
     suite.sign_in(name)
@@ -377,7 +377,7 @@ def change_password(client, old, new):
 
 
 @pytest.mark.parametrize("new", ["12345678", "x" * 32, "ä" * 8, " spaces  ",
-                                 "quote'\"\\"])
+                                 "quote'\"\\"], ids=repr)
 def test_change_of_password(suite, administrator, new):
     client = suite.sign_in(administrator)
     answer = change_password(client, suite.admin_password, new)

@@ -1,6 +1,8 @@
 import re
 
-SAMPLE = re.compile(r'^[a-z_:][a-z0-9_:]*(\{[^}]*\})? -?[0-9.e+]+(Inf|NaN)?$')
+LABEL = r'[a-z_]+="(?:[^"\\]|\\.)*"'
+SAMPLE = re.compile(
+    rf"^[a-z_:][a-z0-9_:]*(\{{{LABEL}(,{LABEL})*\}})? -?[0-9.e+]+(Inf|NaN)?$")
 
 
 def test_alive(suite):

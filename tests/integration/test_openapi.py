@@ -215,6 +215,9 @@ class Checker:
 
     def _check(self, verb, template, answer):
         where = f"{verb} {template} {answer.status_code}"
+        responses = self._paths[template][verb]["responses"]
+        if not {str(answer.status_code), "default"} & responses.keys():
+            return [f"{where}: is no status of it"]
         schema, validator = self._validator(verb, template,
                                             answer.status_code)
         if schema is True:
@@ -229,8 +232,9 @@ class Checker:
         key = (verb, template, status)
         if key not in self._validators:
             responses = self._paths[template][verb]["responses"]
-            response = responses.get(str(status)) or responses["default"]
-            schema = self._schema_of(response)
+            schema = self._schema_of(
+                responses[str(status)] if str(status) in responses
+                else responses["default"])
             self._validators[key] = (schema, Draft202012Validator(schema))
         return self._validators[key]
 

@@ -402,8 +402,8 @@ class TestFixedField:
 
 
 @pytest.mark.parametrize("field, value", [
-    ("id", UNKNOWN_ID), ("id", 5), ("shared", False), ("shared", "x")],
-    ids=str)
+    ("id", UNKNOWN_ID), ("id", 5), ("shared", False), ("shared", "x"),
+    ("created_at", "x"), ("updated_at", 5)], ids=str)
 def test_read_only_fields_are_not_looked_at(api, field, value):
     made = create(api, minimal(**{field: value}))
     assert get(api, made)["shared"] is True

@@ -26,7 +26,7 @@ struct sip_address {
 /* Reads one value of a comma list and the comma behind it, as parameter.h says
  * of readers. Without '<' the URI ends at the first ';', '?' or ',', and what
  * follows belongs to the header field; a '?' is ERR_MALFORMED there (RFC 3261
- * 20.10, RFC 4475 3.1.2.12). */
+ * 20.10, RFC 4475 3.1.2.13). */
 enum err_code sip_address_next(struct slice *rest, struct sip_address *out);
 
 /* Reads a value that is one address and not '*': From, To. */

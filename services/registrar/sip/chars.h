@@ -13,19 +13,20 @@ enum {
 	CH_ALPHA = 1 << 0,
 	CH_DIGIT = 1 << 1,
 	CH_HEX = 1 << 2,
-	CH_TOKEN = 1 << 3,	 /* token */
-	CH_HOST = 1 << 4,	 /* hostname and IPv4address */
-	CH_USER = 1 << 5,	 /* user, without escapes */
-	CH_PASSWORD = 1 << 6,	 /* password, without escapes */
-	CH_PARAMETER = 1 << 7,	 /* paramchar, without escapes */
-	CH_HEADER = 1 << 8,	 /* hnv, without escapes */
-	CH_URI = 1 << 9,	 /* reserved or unreserved, without escapes */
-	CH_WORD = 1 << 10,	 /* word, the halves of a Call-ID */
-	CH_GENERIC = 1 << 11,	 /* unquoted generic-param value: token, or the
-				    rest of host */
-	CH_QUOTED = 1 << 12,	 /* inside quotes without a backslash */
-	CH_RESERVED = 1 << 13,	 /* `reserved`: %XX of it is not it (19.1.4) */
-	CH_SPACE = 1 << 14,	 /* SP and HTAB */
+	CH_TOKEN = 1 << 3,     /* token */
+	CH_HOST = 1 << 4,      /* hostname and IPv4address */
+	CH_USER = 1 << 5,      /* user, without escapes */
+	CH_PASSWORD = 1 << 6,  /* password, without escapes */
+	CH_PARAMETER = 1 << 7, /* paramchar, without escapes */
+	CH_HEADER = 1 << 8,    /* hnv, without escapes */
+	CH_URI = 1 << 9,       /* reserved or unreserved, without escapes */
+	CH_WORD = 1 << 10,     /* word, the halves of a Call-ID */
+	CH_GENERIC = 1 << 11,  /* unquoted generic-param value: token, or the
+				  rest of host */
+	CH_QUOTED = 1 << 12,   /* inside quotes without a backslash */
+	CH_RESERVED = 1 << 13, /* `reserved`: %XX of it is not it (19.1.4) */
+	CH_SPACE = 1 << 14,    /* SP and HTAB */
+	CH_PHONE = 1 << 15,    /* telephone-subscriber (RFC 3966) */
 };
 
 extern const uint16_t sip_chars[256];
@@ -116,6 +117,10 @@ bool cursor_escaped(struct cursor *c, unsigned classes, struct slice *out);
 /* Steps over a quoted string; *out is what is between the quotes. False: it
  * does not start, does not end or has a character it must not. */
 bool cursor_quoted(struct cursor *c, struct slice *out);
+
+/* Behind a value of a comma list: nothing is left, or a comma with something
+ * behind it, which is stepped over. */
+bool cursor_comma(struct cursor *c);
 
 /* The value of a hexadecimal digit. */
 static inline unsigned hex_value(char c)

@@ -1,6 +1,7 @@
 #include "services/registrar/sip/digest_header.h"
 
 #include "services/registrar/sip/build.h"
+#include "services/registrar/sip/chars.h"
 #include "services/registrar/sip/parameter.h"
 
 #include <stddef.h>
@@ -202,15 +203,6 @@ enum err_code digest_challenge_decode(struct slice value,
 	return ERR_OK;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		return (c | 0x20) - 'a' + 10;
-	return -1;
-}
-
 static enum err_code nc_decode(struct slice text, uint32_t *out)
 {
 	uint32_t nc = 0;
@@ -218,11 +210,9 @@ static enum err_code nc_decode(struct slice text, uint32_t *out)
 	if (text.size == 0 || text.size > NC_DIGITS_MAX)
 		return ERR_MALFORMED;
 	for (size_t i = 0; i < text.size; i++) {
-		int digit = hex_digit(text.data[i]);
-
-		if (digit < 0)
+		if (!char_is(text.data[i], CH_HEX))
 			return ERR_MALFORMED;
-		nc = nc << 4 | (uint32_t)digit;
+		nc = nc << 4 | hex_value(text.data[i]);
 	}
 	*out = nc;
 	return ERR_OK;

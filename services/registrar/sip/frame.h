@@ -9,12 +9,13 @@
 #include <stddef.h>
 
 /* Finds the end of the message that bytes starts with (keep-alive CR LFs before
- * it are the caller's to take off). *size is its bytes, or 0: more have to
- * come. *searched starts at 0 for each message and keeps what was looked at, so
- * that a sender that drips bytes costs no more than one that does not.
+ * it are the caller's to take off). *size is its bytes, which need not all be
+ * there yet: wait until they are. 0: its headers have not ended, ask again when
+ * more came. *searched starts at 0 for each message and keeps what was looked
+ * at, so that a sender that drips bytes costs no more than one that does not.
  * ERR_TOO_LARGE: it takes, or by Content-Length will take, more than max_bytes.
- * ERR_MALFORMED: no Content-Length, a broken one or two that differ: the end
- * cannot be found, the connection has to go. */
+ * ERR_MALFORMED: no Content-Length, a broken one, two of them, or lines that do
+ * not end as they should: the end cannot be found, the connection has to go. */
 enum err_code sip_frame_find(struct slice bytes, size_t max_bytes,
 			     size_t *searched, size_t *size);
 

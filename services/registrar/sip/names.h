@@ -39,9 +39,9 @@ enum sip_method {
 /* A method as a member of a set of methods. */
 #define SIP_METHOD_BIT(method) (UINT32_C(1) << (method))
 
-/* Header fields that are told apart: enum, name, compact form (or 0), whether
- * RFC 3261 7.3.1 and table 2 allow one value only. In order of length: the
- * lookup relies on it. */
+/* Header fields that are told apart: enum, name, compact form (or 0), whether a
+ * second one makes the message ambiguous (RFC 4475 3.3.8). In order of length:
+ * the lookup relies on it. */
 /* clang-format off */
 #define SIP_HEADER_LIST(X)                                                     \
 	X(SIP_TO, "To", 't', true)                                             \
@@ -55,19 +55,19 @@ enum sip_method {
 	X(SIP_ROUTE, "Route", 0, false)                                        \
 	X(SIP_ACCEPT, "Accept", 0, false)                                      \
 	X(SIP_REASON, "Reason", 0, false)                                      \
-	X(SIP_SERVER, "Server", 0, true)                                       \
+	X(SIP_SERVER, "Server", 0, false)                                      \
 	X(SIP_CALL_ID, "Call-ID", 'i', true)                                   \
 	X(SIP_CONTACT, "Contact", 'm', false)                                  \
 	X(SIP_EXPIRES, "Expires", 0, true)                                     \
 	X(SIP_REQUIRE, "Require", 0, false)                                    \
-	X(SIP_SUBJECT, "Subject", 's', true)                                   \
+	X(SIP_SUBJECT, "Subject", 's', false)                                  \
 	X(SIP_WARNING, "Warning", 0, false)                                    \
-	X(SIP_REFER_TO, "Refer-To", 'r', true)                                 \
+	X(SIP_REFER_TO, "Refer-To", 'r', false)                                \
 	X(SIP_SUPPORTED, "Supported", 'k', false)                              \
-	X(SIP_TIMESTAMP, "Timestamp", 0, true)                                 \
-	X(SIP_USER_AGENT, "User-Agent", 0, true)                               \
+	X(SIP_TIMESTAMP, "Timestamp", 0, false)                                \
+	X(SIP_USER_AGENT, "User-Agent", 0, false)                              \
 	X(SIP_MIN_EXPIRES, "Min-Expires", 0, true)                             \
-	X(SIP_REFERRED_BY, "Referred-By", 'b', true)                           \
+	X(SIP_REFERRED_BY, "Referred-By", 'b', false)                          \
 	X(SIP_RETRY_AFTER, "Retry-After", 0, true)                             \
 	X(SIP_UNSUPPORTED, "Unsupported", 0, false)                            \
 	X(SIP_ALLOW_EVENTS, "Allow-Events", 'u', false)                        \
@@ -78,7 +78,7 @@ enum sip_method {
 	X(SIP_PROXY_REQUIRE, "Proxy-Require", 0, false)                        \
 	X(SIP_SERVICE_ROUTE, "Service-Route", 0, false)                        \
 	X(SIP_CONTENT_LENGTH, "Content-Length", 'l', true)                     \
-	X(SIP_SESSION_EXPIRES, "Session-Expires", 'x', true)                   \
+	X(SIP_SESSION_EXPIRES, "Session-Expires", 'x', false)                  \
 	X(SIP_CONTENT_ENCODING, "Content-Encoding", 'e', false)                \
 	X(SIP_WWW_AUTHENTICATE, "WWW-Authenticate", 0, false)                  \
 	X(SIP_PROXY_AUTHENTICATE, "Proxy-Authenticate", 0, false)              \
@@ -118,7 +118,7 @@ struct slice sip_method_text(enum sip_method method);
 struct slice sip_header_text(enum sip_header_name name);
 struct slice sip_transport_text(enum sip_transport transport);
 
-/* Only one value of it may stand in a message. */
+/* A second one makes a message ambiguous. */
 bool sip_header_single(enum sip_header_name name);
 
 /* The reason phrase RFC 3261 section 21 gives a status; one that is in no row

@@ -3,7 +3,7 @@
 
 /*
  * The small grammars that all SIP header fields are made of: parameters, words
- * between commas, quoted strings, numbers and dates (RFC 3261 25.1).
+ * between commas and quoted strings (RFC 3261 25.1).
  *
  * Readers take a view and move its start past what they read. They return
  *   ERR_OK         one was read, *out is set;
@@ -18,7 +18,7 @@
 #include "proto/error.h"
 #include "proto/slice.h"
 
-#include <stdint.h>
+#include <stdbool.h>
 
 /* name, name=token, name=host or name="quoted". */
 struct sip_parameter {
@@ -56,8 +56,7 @@ enum err_code sip_credentials_decode(struct slice value,
 
 /* Reads one name=value and the comma that follows it. Commas with nothing
  * between them, a comma at the end and a name without '=' are ERR_MALFORMED,
- * as the grammar has it: `Digest , , , ,` costs one look. Any characters that
- * occur in a URI are taken in an unquoted value. */
+ * as the grammar has it: `Digest , , , ,` costs one look. */
 enum err_code sip_pair_next(struct slice *rest, struct sip_parameter *out);
 
 /* Reads one word (token) of a comma list: option tags, methods. */
@@ -69,20 +68,5 @@ void sip_quoted_append(struct buffer *out, struct slice escaped);
 /* Appends text as a quoted string, quotes included; '"' and '\' are escaped,
  * control characters (CR, LF, NUL and so on) become spaces. */
 void sip_quote_append(struct buffer *out, struct slice text);
-
-/* All of text is decimal digits (space around them is not allowed) and the
- * number fits 32 bits. Leading zeros are fine (RFC 4475 3.1.1.1). */
-enum err_code sip_number_decode(struct slice text, uint32_t *out);
-
-/* A port of 1 to 65535, as above. */
-enum err_code sip_port_decode(struct slice text, uint16_t *out);
-
-/* A q value in thousandths: 0 to 1000 (RFC 3261 25.1 qvalue). */
-enum err_code sip_qvalue_decode(struct slice text, unsigned *thousandths);
-
-/* An RFC 1123 date in GMT, as SIP-date asks (RFC 3261 20.17), as seconds since
- * 1970 UTC. Other zones, a weekday that does not fit and days a month does not
- * have are ERR_MALFORMED. */
-enum err_code sip_date_decode(struct slice text, int64_t *unix_s);
 
 #endif

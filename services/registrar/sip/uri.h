@@ -10,6 +10,7 @@
 #include "proto/buffer.h"
 #include "proto/error.h"
 #include "proto/slice.h"
+#include "services/registrar/sip/host.h"
 #include "services/registrar/sip/names.h"
 #include "services/registrar/sip/parameter.h"
 
@@ -19,10 +20,6 @@ enum {
 	/* Comparing looks each parameter (or header) of one URI up in the
 	 * other, so both get a bound: a phone's contact has under ten. */
 	SIP_URI_COMPARE_MAX = 32,
-
-	/* A DNS name takes 253 characters, an IPv6 literal 45. Longer hosts
-	 * are ERR_MALFORMED. */
-	SIP_HOST_BYTES = 255,
 };
 
 enum sip_scheme {
@@ -30,20 +27,6 @@ enum sip_scheme {
 	SIP_SCHEME_SIP,
 	SIP_SCHEME_SIPS,
 	SIP_SCHEME_TEL,
-};
-
-enum sip_host_kind {
-	SIP_HOST_NONE, /* zero: tel and unknown schemes */
-	SIP_HOST_NAME,
-	SIP_HOST_IPV4,
-	SIP_HOST_IPV6,
-};
-
-/* host [":" port], of URIs and Via. */
-struct sip_host {
-	enum sip_host_kind kind;
-	struct slice name; /* an IPv6 address is without its brackets */
-	uint16_t port;	   /* 0: not said */
 };
 
 struct sip_uri {
@@ -58,16 +41,6 @@ struct sip_uri {
 	struct slice headers;	 /* "a=b&c=d" without '?'; absent: none */
 };
 
-/* Reads a host and port from the start of *rest and moves it past them. */
-enum err_code sip_host_read(struct slice *rest, struct sip_host *out);
-
-/* All of text is one host without a port: a name, an IPv4 address or an IPv6
- * address with or without brackets. */
-enum err_code sip_host_decode(struct slice text, struct sip_host *out);
-
-/* Appends the host, IPv6 in brackets, and ":port" where there is one. */
-void sip_host_append(struct buffer *out, const struct sip_host *host);
-
 /* Reads a URI that is all of text. ERR_MALFORMED: broken; *out is undefined. */
 enum err_code sip_uri_decode(struct slice text, struct sip_uri *out);
 
@@ -80,8 +53,8 @@ struct slice sip_uri_parameter(const struct sip_uri *uri, const char *name);
 enum sip_transport sip_uri_transport(const struct sip_uri *uri);
 
 /* RFC 3261 19.1.4. URIs of unknown schemes are equal when their texts are. More
- * than SIP_URI_COMPARE_MAX parameters or headers on a side: equal only when
- * the texts are. */
+ * than SIP_URI_COMPARE_MAX parameters or headers on a side: equal only where
+ * they are written the same. */
 bool sip_uri_eq(const struct sip_uri *a, const struct sip_uri *b);
 
 /* Appends a user, password or parameter value without its %XX. */

@@ -33,8 +33,8 @@ struct sip_via {
 enum err_code sip_via_next(struct slice *rest, struct sip_via *out);
 
 /* Whether the branch carries the cookie and something behind it, so that it
- * identifies a transaction by itself (RFC 3261 17.2.3). RFC 4475 3.3's
- * badbranch has the bare cookie. */
+ * identifies a transaction by itself (RFC 3261 17.2.3). RFC 4475 3.2.1
+ * has the bare cookie. */
 bool sip_via_branch_unique(const struct sip_via *via);
 
 #endif

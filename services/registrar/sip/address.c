@@ -1,0 +1,144 @@
+#include "services/registrar/sip/address.h"
+
+#include "services/registrar/sip/chars.h"
+#include "services/registrar/sip/number.h"
+#include "services/registrar/sip/parameter_internal.h"
+
+/* "*" is all of Contact, but a display name may start with it, too. */
+static bool read_star(struct cursor *c, struct sip_address *out)
+{
+	struct cursor ahead = *c;
+
+	if (!cursor_take(&ahead, '*'))
+		return false;
+	cursor_space(&ahead);
+	if (!cursor_ended(&ahead) && !cursor_sees(&ahead, ','))
+		return false;
+	out->star = true;
+	c->at++;
+	return true;
+}
+
+/* LAQUOT addr-spec RAQUOT: no space inside (RFC 4475 3.1.2.14). */
+static bool read_bracketed(struct cursor *c, struct sip_address *out)
+{
+	if (!cursor_take(c, '<'))
+		return false;
+	const char *end = memchr(c->at, '>', (size_t)(c->end - c->at));
+
+	if (!end)
+		return false;
+	struct slice uri = slice_of(c->at, (size_t)(end - c->at));
+
+	c->at = end + 1;
+	return sip_uri_decode(uri, &out->uri) == ERR_OK;
+}
+
+/* addr-spec by itself. A '?' ends it as well: what follows is no parameter, so
+ * that it is refused. */
+static bool read_bare(struct cursor *c, struct sip_address *out)
+{
+	const char *start = c->at;
+
+	while (!cursor_ended(c) && char_is(*c->at, CH_URI | CH_TOKEN) &&
+	       *c->at != ';' && *c->at != ',' && *c->at != '?')
+		c->at++;
+	return sip_uri_decode(cursor_since(c, start), &out->uri) == ERR_OK;
+}
+
+/* display-name = *( token LWS ) / quoted-string. Words before a '<' are one;
+ * without a '<' they were the start of a bare URI. */
+static bool read_name_and_uri(struct cursor *c, struct sip_address *out)
+{
+	const char *start = c->at;
+
+	out->display = slice_of(start, 0);
+	if (cursor_sees(c, '"')) {
+		struct slice inside;
+
+		if (!cursor_quoted(c, &inside))
+			return false;
+		out->display = cursor_since(c, start);
+		cursor_space(c);
+		return read_bracketed(c, out);
+	}
+	while (cursor_span(c, CH_TOKEN).size > 0) {
+		out->display = cursor_since(c, start);
+		cursor_space(c);
+	}
+	if (cursor_sees(c, '<'))
+		return read_bracketed(c, out);
+	out->display = slice_of(start, 0);
+	c->at = start;
+	return read_bare(c, out);
+}
+
+static enum err_code read_address(struct cursor *c, struct sip_address *out)
+{
+	cursor_space(c);
+	if (cursor_ended(c))
+		return ERR_NOT_FOUND;
+	const char *start = c->at;
+
+	out->parameters = slice_of("", 0);
+	if (!read_star(c, out) && (!read_name_and_uri(c, out) ||
+				   !sip_parameters_read(c, &out->parameters)))
+		return ERR_MALFORMED;
+	out->text = cursor_since(c, start);
+	out->tag = sip_parameter_value(out->parameters, "tag");
+	return cursor_comma(c) ? ERR_OK : ERR_MALFORMED;
+}
+
+enum err_code sip_address_next(struct slice *rest, struct sip_address *out)
+{
+	*out = (struct sip_address){0};
+	if (!rest->data)
+		return ERR_NOT_FOUND;
+	struct cursor c = cursor_of(*rest);
+	enum err_code code = read_address(&c, out);
+
+	*rest = code == ERR_OK ? cursor_rest(&c) : (struct slice){0};
+	return code;
+}
+
+enum err_code sip_address_decode(struct slice value, struct sip_address *out)
+{
+	enum err_code code = sip_address_next(&value, out);
+
+	if (code == ERR_OK && value.size == 0 && !out->star)
+		return ERR_OK;
+	return ERR_MALFORMED;
+}
+
+enum err_code sip_address_expires(const struct sip_address *address,
+				  uint32_t *expires_s)
+{
+	struct sip_parameter found;
+
+	if (sip_parameter_find(address->parameters, "expires", &found) !=
+	    ERR_OK)
+		return ERR_NOT_FOUND;
+	return sip_number_decode(found.value, expires_s);
+}
+
+unsigned sip_address_q(const struct sip_address *address)
+{
+	unsigned thousandths;
+
+	if (sip_qvalue_decode(sip_parameter_value(address->parameters, "q"),
+			      &thousandths) != ERR_OK)
+		return 1000;
+	return thousandths;
+}
+
+void sip_address_display_append(struct buffer *out,
+				const struct sip_address *address)
+{
+	struct slice display = address->display;
+
+	if (display.size < 2 || display.data[0] != '"') {
+		buffer_append_slice(out, display);
+		return;
+	}
+	sip_quoted_append(out, slice_of(display.data + 1, display.size - 2));
+}

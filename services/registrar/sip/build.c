@@ -1,0 +1,268 @@
+#include "services/registrar/sip/build.h"
+
+static void append_literal(struct buffer *out, struct slice text)
+{
+	buffer_append(out, text.data, text.size);
+}
+
+#define LITERAL(out, text) append_literal(out, (struct slice)SLICE(text))
+
+static bool breaks_line(char c)
+{
+	return c == '\r' || c == '\n' || c == '\0';
+}
+
+void sip_build_text(struct buffer *out, struct slice text)
+{
+	if (text.size == 0)
+		return;
+	char *to = buffer_reserve(out, text.size);
+
+	memcpy(to, text.data, text.size);
+	out->size += text.size;
+	if (!memchr(to, '\r', text.size) && !memchr(to, '\n', text.size) &&
+	    !memchr(to, '\0', text.size))
+		return;
+	for (size_t i = 0; i < text.size; i++)
+		if (breaks_line(to[i]))
+			to[i] = ' ';
+}
+
+void sip_build_line_end(struct buffer *out)
+{
+	LITERAL(out, "\r\n");
+}
+
+void sip_build_begin(struct buffer *out, enum sip_header_name name)
+{
+	append_literal(out, sip_header_text(name));
+	LITERAL(out, ": ");
+}
+
+void sip_build_request(struct buffer *out, enum sip_method method,
+		       struct slice uri)
+{
+	append_literal(out, sip_method_text(method));
+	buffer_append_char(out, ' ');
+	sip_build_text(out, uri);
+	LITERAL(out, " SIP/2.0\r\n");
+}
+
+void sip_build_via(struct buffer *out, enum sip_transport transport,
+		   const struct sip_host *sent_by, struct slice branch)
+{
+	sip_build_begin(out, SIP_VIA);
+	LITERAL(out, "SIP/2.0/");
+	append_literal(out, sip_transport_text(transport));
+	buffer_append_char(out, ' ');
+	sip_host_append(out, sent_by);
+	LITERAL(out, ";branch=" SIP_BRANCH_COOKIE);
+	sip_build_text(out, branch);
+	LITERAL(out, ";rport\r\n");
+}
+
+void sip_build_header(struct buffer *out, enum sip_header_name name,
+		      struct slice value)
+{
+	sip_build_begin(out, name);
+	sip_build_text(out, value);
+	sip_build_line_end(out);
+}
+
+void sip_build_number(struct buffer *out, enum sip_header_name name,
+		      uint32_t value)
+{
+	sip_build_begin(out, name);
+	buffer_append_uint(out, value);
+	sip_build_line_end(out);
+}
+
+void sip_build_cseq(struct buffer *out, uint32_t number, enum sip_method method)
+{
+	sip_build_begin(out, SIP_CSEQ);
+	buffer_append_uint(out, number);
+	buffer_append_char(out, ' ');
+	append_literal(out, sip_method_text(method));
+	sip_build_line_end(out);
+}
+
+void sip_build_allow(struct buffer *out, uint32_t methods)
+{
+	const char *separator = "";
+
+	if (methods == 0)
+		return;
+	sip_build_begin(out, SIP_ALLOW);
+	for (unsigned i = 1; i < SIP_METHOD_COUNT; i++) {
+		if (!(methods & SIP_METHOD_BIT(i)))
+			continue;
+		buffer_append_str(out, separator);
+		append_literal(out, sip_method_text((enum sip_method)i));
+		separator = ", ";
+	}
+	sip_build_line_end(out);
+}
+
+void sip_build_end(struct buffer *out, struct slice content_type,
+		   struct slice body)
+{
+	if (body.size > 0 && content_type.size > 0)
+		sip_build_header(out, SIP_CONTENT_TYPE, content_type);
+	sip_build_begin(out, SIP_CONTENT_LENGTH);
+	buffer_append_uint(out, body.size);
+	LITERAL(out, "\r\n\r\n");
+	buffer_append_slice(out, body);
+}
+
+static bool same_address(const struct sip_host *a, const struct sip_host *b)
+{
+	return a->kind == b->kind && sip_word_eq(a->name, b->name);
+}
+
+/* The parameters of a Via but those that are for us to write. */
+static void append_via_rest(struct buffer *out, struct slice parameters)
+{
+	const char *written = parameters.data;
+	struct slice rest = parameters;
+	struct sip_parameter p;
+
+	for (;;) {
+		const char *start = rest.data;
+
+		if (sip_parameter_next(&rest, &p) != ERR_OK)
+			break;
+		if (!sip_word_is(p.name, "received") &&
+		    !sip_word_is(p.name, "rport"))
+			continue;
+		sip_build_text(out,
+			       slice_of(written, (size_t)(start - written)));
+		written = rest.data;
+	}
+	const char *end = parameters.data + parameters.size;
+
+	sip_build_text(out, slice_of(written, (size_t)(end - written)));
+}
+
+/* RFC 3261 18.2.1, RFC 3581 4. An IPv6 `received` has no brackets there. */
+static void append_top_via(struct buffer *out, const struct sip_via *via,
+			   const struct sip_host *source)
+{
+	size_t before = (size_t)(via->parameters.data - via->text.data);
+
+	sip_build_text(out, slice_of(via->text.data, before));
+	append_via_rest(out, via->parameters);
+	if (via->has_rport || !same_address(&via->sent_by, source)) {
+		LITERAL(out, ";received=");
+		sip_build_text(out, source->name);
+	}
+	if (via->has_rport) {
+		LITERAL(out, ";rport=");
+		buffer_append_uint(out, source->port);
+	}
+}
+
+static void append_vias(struct buffer *out, const struct sip_message *request,
+			const struct sip_host *source)
+{
+	const struct sip_header *line = sip_message_first(request, SIP_VIA);
+	struct slice rest = line ? line->value : (struct slice){0};
+	struct sip_via top;
+
+	/* A broken Via is given back as it is. */
+	if (line && source->kind != SIP_HOST_NONE &&
+	    sip_via_next(&rest, &top) == ERR_OK) {
+		sip_build_begin(out, SIP_VIA);
+		append_top_via(out, &top, source);
+		if (rest.size > 0)
+			LITERAL(out, ", ");
+		sip_build_text(out, rest);
+		sip_build_line_end(out);
+		line = sip_message_next(request, line);
+	}
+	for (; line; line = sip_message_next(request, line))
+		sip_build_header(out, SIP_VIA, line->value);
+}
+
+static void append_copy(struct buffer *out, const struct sip_message *request,
+			enum sip_header_name name)
+{
+	const struct sip_header *line = sip_message_first(request, name);
+
+	if (line)
+		sip_build_header(out, name, line->value);
+}
+
+/* RFC 3261 8.2.6.2. A To that cannot be read gets no tag: nothing says that
+ * what is put behind it would be a parameter. */
+static void append_to(struct buffer *out, const struct sip_message *request,
+		      struct slice tag)
+{
+	struct sip_address to;
+
+	if (sip_message_address(request, SIP_TO, &to) != ERR_OK ||
+	    to.tag.data || !tag.data) {
+		append_copy(out, request, SIP_TO);
+		return;
+	}
+	sip_build_begin(out, SIP_TO);
+	sip_build_text(out, to.text);
+	LITERAL(out, ";tag=");
+	sip_build_text(out, tag);
+	sip_build_line_end(out);
+}
+
+void sip_build_response(struct buffer *out, const struct sip_message *request,
+			const struct sip_reply *reply)
+{
+	LITERAL(out, "SIP/2.0 ");
+	buffer_append_uint(out, reply->status);
+	buffer_append_char(out, ' ');
+	sip_build_text(out, reply->reason.data
+				    ? reply->reason
+				    : sip_status_text(reply->status));
+	sip_build_line_end(out);
+	append_vias(out, request, &reply->source);
+	append_copy(out, request, SIP_FROM);
+	append_to(out, request, reply->to_tag);
+	append_copy(out, request, SIP_CALL_ID);
+	append_copy(out, request, SIP_CSEQ);
+	if (reply->status == 100)
+		append_copy(out, request, SIP_TIMESTAMP);
+}
+
+/* The option tags of Require we do not know (RFC 3261 8.2.2.3). */
+static void append_unsupported(struct buffer *out,
+			       const struct sip_message *request,
+			       const struct sip_policy *policy)
+{
+	struct sip_list list = sip_list_of(request, SIP_REQUIRE);
+	const char *separator = "";
+	struct slice tag;
+
+	sip_build_begin(out, SIP_UNSUPPORTED);
+	while (sip_list_token(&list, &tag) == ERR_OK) {
+		if (sip_policy_extends(policy, tag))
+			continue;
+		buffer_append_str(out, separator);
+		sip_build_text(out, tag);
+		separator = ", ";
+	}
+	sip_build_line_end(out);
+}
+
+void sip_build_refusal(struct buffer *out, const struct sip_message *request,
+		       const struct sip_verdict *verdict,
+		       const struct sip_policy *policy,
+		       const struct sip_reply *reply)
+{
+	struct sip_reply refusal = *reply;
+
+	refusal.status = verdict->status;
+	refusal.reason = slice_str(verdict->reason);
+	sip_build_response(out, request, &refusal);
+	if (verdict->status == 405 || verdict->status == 501)
+		sip_build_allow(out, policy->methods);
+	if (verdict->status == 420)
+		append_unsupported(out, request, policy);
+	sip_build_end(out, (struct slice){0}, (struct slice){0});
+}

@@ -1,0 +1,25 @@
+#ifndef REGISTRAR_SIP_LINE_H
+#define REGISTRAR_SIP_LINE_H
+
+/* The lines of a message (RFC 3261 7 and 7.3.1). Private to this folder. */
+
+#include "services/registrar/sip/chars.h"
+
+enum sip_line {
+	SIP_LINE_HEADER, /* name and value are set */
+	SIP_LINE_BROKEN, /* a line without a colon or with a bad name */
+	SIP_LINE_EMPTY,	 /* the end of the headers; the body follows */
+	SIP_LINE_CUT,	 /* the bytes end before the line does */
+	SIP_LINE_TORN,	 /* a CR or LF by itself */
+};
+
+/* Reads the line that ends with the next CR LF, which is stepped over: _HEADER,
+ * _EMPTY, _CUT or _TORN. */
+enum sip_line sip_line_read(struct cursor *c, struct slice *line);
+
+/* Reads a header and the lines folded into it. The value has no space at its
+ * ends. */
+enum sip_line sip_line_header(struct cursor *c, struct slice *name,
+			      struct slice *value);
+
+#endif

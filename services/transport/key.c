@@ -1,0 +1,149 @@
+#include "services/transport/key.h"
+
+#include "proto/record.h"
+#include "proto/resources/resources.h"
+#include "services/common/log.h"
+#include "services/common/resource_service.h"
+#include "services/transport/certificate.h"
+
+/* One request, in the call's arena. */
+struct work {
+	const struct resource_service *service;
+	struct bus_call *call;
+	const char *params[2];
+};
+
+static void reply_code(struct bus_call *call, enum err_code code)
+{
+	struct err err;
+
+	err_code_set(&err, code);
+	bus_reply_error(call, &err);
+}
+
+static struct work *work_new(void *service, struct bus_call *call)
+{
+	struct work *work = arena_alloc(bus_call_arena(call), sizeof(*work));
+
+	work->service = service;
+	work->call = call;
+	return work;
+}
+
+static void run(struct work *work, enum database_lane lane, const char *name,
+		const char *sql, size_t param_count, database_done_fn *done)
+{
+	const struct database_statement statement = {
+		.lane = lane,
+		.name = name,
+		.sql = sql,
+		.params = work->params,
+		.param_count = param_count,
+		.deadline_ms = bus_call_left_ms(work->call),
+		.done = done,
+		.arg = work,
+	};
+
+	database_run(work->service->database, &statement);
+}
+
+/* Fills in the pair of a row. False: the key cannot be opened. */
+static bool read_row(const struct work *work,
+		     const struct database_result *result, struct value *values,
+		     struct buffer *clear)
+{
+	if (!secrets_open(work->service->key, database_cell(result, 0, 1),
+			  clear)) {
+		log_event(LOG_ERROR, "key.unreadable",
+			  LOG_STR("reason", "sealed with another key file"));
+		return false;
+	}
+	values[KEY_CRT].kind = values[KEY_KEY].kind = VALUE_STR;
+	values[KEY_CRT].string = database_cell(result, 0, 0);
+	values[KEY_KEY].string = buffer_slice(clear);
+	return true;
+}
+
+static void on_read(void *arg, const struct database_result *result,
+		    const struct database_error *error)
+{
+	struct work *work = arg;
+	struct value values[KEY_FIELDS] = {0};
+	struct buffer clear = {0};
+
+	if (error) {
+		reply_code(work->call, error->code);
+		return;
+	}
+	const bool given = database_rows(result) > 0;
+
+	if (given && !read_row(work, result, values, &clear)) {
+		reply_code(work->call, ERR_INTERNAL);
+		return;
+	}
+	record_encode(&key_record, RECORD_FULL, values,
+		      bus_call_body(work->call));
+	secrets_wipe(clear.data, clear.size);
+	buffer_fini(&clear);
+	bus_reply_ok(work->call,
+		     given ? (uint64_t)database_int(result, 0, 2) : 0);
+}
+
+void key_get(void *service, struct bus_call *call)
+{
+	run(work_new(service, call), DATABASE_READ, "key.get",
+	    "SELECT crt, key, version FROM transport.key", 0, on_read);
+}
+
+static void on_written(void *arg, const struct database_result *result,
+		       const struct database_error *error)
+{
+	struct work *work = arg;
+
+	if (error)
+		reply_code(work->call, error->code);
+	else
+		bus_reply_ok(work->call, (uint64_t)database_int(result, 0, 0));
+}
+
+/* The arguments, checked. False: it was answered. */
+static bool read_pair(struct bus_call *call, struct value *values)
+{
+	struct reader reader;
+	struct err err = {0};
+
+	reader_init(&reader, bus_call_request(call)->args);
+	enum err_code code = record_decode(&key_record, RECORD_CREATE, &reader,
+					   bus_call_arena(call), values, &err);
+
+	if (code == ERR_OK && values[KEY_KEY].string.size > SECRETS_CLEAR_MAX)
+		code = err_field(&err, "key", "is longer than %d bytes",
+				 SECRETS_CLEAR_MAX);
+	if (code == ERR_OK)
+		code = certificate_check(values[KEY_CRT].string,
+					 values[KEY_KEY].string, &err);
+	if (code != ERR_OK)
+		bus_reply_error(call, &err);
+	return code == ERR_OK;
+}
+
+void key_set(void *service, struct bus_call *call)
+{
+	struct work *work = work_new(service, call);
+	struct value values[KEY_FIELDS];
+	struct buffer sealed = {0};
+
+	if (!read_pair(call, values))
+		return;
+	secrets_seal(work->service->key, values[KEY_KEY].string, &sealed);
+	work->params[0] =
+		arena_strdup(bus_call_arena(call), values[KEY_CRT].string);
+	work->params[1] =
+		arena_strdup(bus_call_arena(call), buffer_slice(&sealed));
+	buffer_fini(&sealed);
+	run(work, DATABASE_WRITE, "key.set",
+	    "INSERT INTO transport.key (crt, key) VALUES ($1, $2) "
+	    "ON CONFLICT (id) DO UPDATE SET crt = $1, key = $2, "
+	    "version = transport.key.version + 1 RETURNING version",
+	    2, on_written);
+}

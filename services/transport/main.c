@@ -1,0 +1,28 @@
+/* The transport service: SIP listeners and their certificate, schema
+ * `transport`. */
+
+#include "proto/resources/resources.h"
+#include "services/common/resource_service.h"
+#include "services/transport/key.h"
+
+static const struct resource *const resources[] = {&transport_resource};
+
+static const struct bus_method methods[] = {
+	{"key.get", key_get, PRINCIPAL_SYSTEM | PRINCIPAL_SERVICE},
+	{"key.set", key_set, PRINCIPAL_SYSTEM},
+};
+
+int main(int argc, char **argv)
+{
+	static const struct resource_service_kind kind = {
+		.name = "transport",
+		.role = "trunkline_transport",
+		.who = PRINCIPAL_SYSTEM | PRINCIPAL_SERVICE,
+		.resources = resources,
+		.resource_count = sizeof(resources) / sizeof(resources[0]),
+		.methods = methods,
+		.method_count = sizeof(methods) / sizeof(methods[0]),
+	};
+
+	return resource_service_run(argc, argv, &kind);
+}
