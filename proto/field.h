@@ -31,7 +31,8 @@ enum field_flag {
 	FIELD_READ_ONLY = 1 << 1,  /* in input: accepted and not looked at, so
 				    * that what was read can be sent back */
 	FIELD_IMMUTABLE = 1 << 2,  /* on update: only as it is */
-	FIELD_SECRET = 1 << 3,	   /* never answered; in SQL sealed */
+	FIELD_SECRET = 1 << 3,	   /* answered to processes of ours alone; in
+				    * SQL sealed */
 	FIELD_HIDDEN = 1 << 4,	   /* not answered in the resource's body */
 	FIELD_SUMMARY = 1 << 5,	   /* in lists too */
 	FIELD_FILTER = 1 << 6,	   /* may stand in filter */

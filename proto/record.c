@@ -391,9 +391,11 @@ void record_default(const struct record *record, struct value *values)
 
 bool record_shows(enum record_view view, const struct field *field)
 {
-	if (field->flags & (FIELD_SECRET | FIELD_HIDDEN | FIELD_IGNORED))
+	if (field->flags & (FIELD_HIDDEN | FIELD_IGNORED))
 		return false;
-	return view == RECORD_FULL || (field->flags & FIELD_SUMMARY);
+	if (field->flags & FIELD_SECRET)
+		return view == RECORD_SECRET;
+	return view != RECORD_SUMMARY || (field->flags & FIELD_SUMMARY);
 }
 
 static uint32_t shown(const struct record *record, enum record_view view)

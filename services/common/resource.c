@@ -101,8 +101,8 @@ static char *create_once_sql(const struct resource *r)
 		"kept AS (INSERT INTO %s.idempotency_keys "
 		"(principal, key, request, id) "
 		"SELECT $1, $2, $3, id FROM made) "
-		"SELECT id, version, true FROM made UNION ALL "
-		"SELECT known.id, 1, known.request = $3 FROM known",
+		"SELECT id, version, true, true FROM made UNION ALL "
+		"SELECT known.id, 1, known.request = $3, false FROM known",
 		r->schema, r->schema, r->table, SLICE_ARG(buffer_slice(&names)),
 		SLICE_ARG(buffer_slice(&params)), r->schema);
 	buffer_fini(&names);
@@ -120,8 +120,20 @@ static char *get_sql(const struct resource *r,
 	return buffer_take(&sql);
 }
 
+/* Ids in order, page by page: an index scan from $1 on. */
+static char *versions_sql(const struct resource *r)
+{
+	struct buffer sql = {0};
+
+	buffer_printf(&sql,
+		      "SELECT id, version FROM %s.%s WHERE id > $1 "
+		      "ORDER BY id LIMIT %d",
+		      r->schema, r->table, RESOURCE_VERSIONS_PAGE);
+	return buffer_take(&sql);
+}
+
 /* One row where the id exists: whether its version was the asked one and it is
- * gone. */
+ * gone, and that version. */
 static char *destroy_sql(const struct resource *r)
 {
 	struct buffer sql = {0};
@@ -133,7 +145,7 @@ static char *destroy_sql(const struct resource *r)
 		      "WHERE t.id = old.id AND "
 		      "old.version = coalesce($2::bigint, old.version) "
 		      "RETURNING t.id) "
-		      "SELECT gone.id IS NOT NULL FROM old "
+		      "SELECT gone.id IS NOT NULL, old.version FROM old "
 		      "LEFT JOIN gone ON true",
 		      r->schema, r->table, r->schema, r->table);
 	return buffer_take(&sql);
@@ -174,7 +186,8 @@ static void statement_free(struct resource_statement *statement)
 
 struct resource_store *resource_store_new(const struct resource *r,
 					  struct database *database,
-					  const struct secrets_key *key)
+					  const struct secrets_key *key,
+					  struct events_publisher *events)
 {
 	struct resource_store *store = mem_alloc(sizeof(*store));
 	struct resource_columns *views = store->views;
@@ -182,9 +195,13 @@ struct resource_store *resource_store_new(const struct resource *r,
 	store->resource = r;
 	store->database = database;
 	store->key = key;
-	columns_init(&views[RECORD_FULL], r->record, RECORD_FULL);
-	columns_init(&views[RECORD_SUMMARY], r->record, RECORD_SUMMARY);
+	store->events = events;
+	for (int view = 0; view < RECORD_VIEWS; view++)
+		columns_init(&views[view], r->record, (enum record_view)view);
 	store->get = statement_of(r, "get", get_sql(r, &views[RECORD_FULL]));
+	store->secret_get = statement_of(r, "secret_get",
+					 get_sql(r, &views[RECORD_SECRET]));
+	store->versions = statement_of(r, "versions", versions_sql(r));
 	store->create = statement_of(r, "create", create_sql(r));
 	store->create_once = statement_of(r, "create_once", create_once_sql(r));
 	store->destroy = statement_of(r, "destroy", destroy_sql(r));
@@ -196,12 +213,13 @@ void resource_store_free(struct resource_store *store)
 {
 	if (!store)
 		return;
-	for (size_t i = 0; i < sizeof(store->views) / sizeof(*store->views);
-	     i++) {
+	for (size_t i = 0; i < RECORD_VIEWS; i++) {
 		free(store->views[i].fields);
 		free(store->views[i].sql);
 	}
 	statement_free(&store->get);
+	statement_free(&store->secret_get);
+	statement_free(&store->versions);
 	statement_free(&store->create);
 	statement_free(&store->create_once);
 	statement_free(&store->destroy);
@@ -214,10 +232,16 @@ void resource_store_free(struct resource_store *store)
 static const struct {
 	const char *name;
 	bus_handler_fn *handle;
+	bool internal; /* for PRINCIPAL_SERVICE alone */
 } methods[RESOURCE_METHODS] = {
-	{"list", resource_list},       {"get", resource_get},
-	{"create", resource_create},   {"update", resource_update},
-	{"destroy", resource_destroy}, {"export", resource_export},
+	{"list", resource_list},
+	{"get", resource_get},
+	{"create", resource_create},
+	{"update", resource_update},
+	{"destroy", resource_destroy},
+	{"export", resource_export},
+	{"versions", resource_versions, true},
+	{"secret_get", resource_secret_get, true},
 };
 
 void resource_methods(struct resource_store *store, unsigned who,
@@ -227,10 +251,11 @@ void resource_methods(struct resource_store *store, unsigned who,
 		free(store->method_names[i]);
 		store->method_names[i] =
 			name_of(store->resource, methods[i].name);
-		out[i] = (struct bus_method){.name = store->method_names[i],
-					     .handle = methods[i].handle,
-					     .who = who,
-					     .data = store};
+		out[i] = (struct bus_method){
+			.name = store->method_names[i],
+			.handle = methods[i].handle,
+			.who = methods[i].internal ? PRINCIPAL_SERVICE : who,
+			.data = store};
 	}
 }
 

@@ -16,27 +16,40 @@
  *   .export   query_record                       {items: [full], after}: a
  *                                                page in order of id, after nil
  *                                                on the last
+ *
+ * and for processes of the suite alone, which follow a resource (follow.h):
+ *
+ *   .versions     {after?}      {items: [[id, version]], after}: likewise
+ *   .secret_get   {id}          full object with its secret fields in clear,
+ *                               object_version
+ *
+ * Every change is told as an event after its commit (events.h), as part of the
+ * turn of the loop it is answered in.
  */
 
 #include "proto/field.h"
 #include "services/common/bus_server.h"
 #include "services/common/database.h"
+#include "services/common/events.h"
 #include "services/common/secrets.h"
 
 struct resource_store;
 
-/* One per resource r and process. database and key outlive it; key may be NULL
- * where the resource has no secret fields. The service pointer of the bus
+/* One per resource r and process. database, key and events outlive it; key may
+ * be NULL where the resource has no secret fields, events where nobody is told
+ * of changes. The service pointer of the bus
  * server is not used: a method's data is the store (see resource_methods). */
 struct resource_store *resource_store_new(const struct resource *r,
 					  struct database *database,
-					  const struct secrets_key *key);
+					  const struct secrets_key *key,
+					  struct events_publisher *events);
 void resource_store_free(struct resource_store *store);
 
-enum { RESOURCE_METHODS = 6 };
+enum { RESOURCE_METHODS = 8 };
 
 /* Fills out with the rows of the methods above, named "<resource>.<method>",
- * for callers of the given kinds. Names live as long as the store. */
+ * for callers of the given kinds; the last two for PRINCIPAL_SERVICE alone,
+ * whatever is given. Names live as long as the store. */
 void resource_methods(struct resource_store *store, unsigned who,
 		      struct bus_method out[RESOURCE_METHODS]);
 

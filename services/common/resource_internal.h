@@ -10,6 +10,9 @@
 #include "services/common/query.h"
 #include "services/common/resource.h"
 
+/* Ids of one page of .versions: some 20 kB, and 5 000 objects in five calls. */
+enum { RESOURCE_VERSIONS_PAGE = 1000 };
+
 /* The columns a view reads: which fields, in order, behind the version. */
 struct resource_columns {
 	size_t *fields; /* indexes into the record */
@@ -27,8 +30,11 @@ struct resource_store {
 	const struct resource *resource;
 	struct database *database;
 	const struct secrets_key *key;
-	struct resource_columns views[2]; /* by enum record_view */
+	struct events_publisher *events;	     /* or NULL */
+	struct resource_columns views[RECORD_VIEWS]; /* by enum record_view */
 	struct resource_statement get;
+	struct resource_statement secret_get;
+	struct resource_statement versions;
 	struct resource_statement create;
 	struct resource_statement create_once; /* with an Idempotency-Key */
 	struct resource_statement destroy;
@@ -54,6 +60,7 @@ struct resource_work {
 	struct query query;   /* parameters; the text where it is made anew */
 	enum record_view view;
 	bool lost_to_key; /* a create met its own Idempotency-Key, once */
+	bool changes;	  /* an update sets something */
 };
 
 /* The SQL type of a field's column, to cast parameters to. */
@@ -64,7 +71,8 @@ bool resource_is_stored(const struct field *field);
 
 /* The handlers of the method table. */
 bus_handler_fn resource_get, resource_list, resource_export, resource_create,
-	resource_update, resource_destroy;
+	resource_update, resource_destroy, resource_secret_get,
+	resource_versions;
 
 /* The work of a call, its arguments not looked at. */
 struct resource_work *resource_work_new(struct bus_call *call);
@@ -88,6 +96,10 @@ void resource_run(struct resource_work *work, enum database_lane lane,
 /* Runs the text of work->query, made for this call. */
 void resource_run_query(struct resource_work *work, enum database_lane lane,
 			database_done_fn *done);
+
+/* Tells of a change that is committed and not answered yet. */
+void resource_publish(const struct resource_work *work, int64_t id,
+		      int64_t version, enum event_kind kind);
 
 /* Each answers the call and ends the work. */
 void resource_reply_ok(struct resource_work *work, int64_t version);

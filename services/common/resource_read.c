@@ -1,4 +1,5 @@
-/* The resource engine's reads: get, list, export. */
+/* The resource engine's reads: get, list, export, and for the processes that
+ * follow a resource versions and secret_get. */
 
 #include "services/common/resource_internal.h"
 
@@ -45,10 +46,10 @@ static void load_value(struct resource_work *work, const struct field *field,
 	}
 }
 
-/* Writes a row whose view begins at a column: version, then the fields. */
-static void write_row(struct resource_work *work,
-		      const struct database_result *result, size_t row,
-		      size_t column, struct value *values, struct buffer *out)
+/* Reads a row whose view begins at a column: version, then the fields. */
+static void load_row(struct resource_work *work,
+		     const struct database_result *result, size_t row,
+		     size_t column, struct value *values)
 {
 	const struct record *record = work->store->resource->record;
 	const struct resource_columns *columns =
@@ -62,7 +63,14 @@ static void write_row(struct resource_work *work,
 			   database_cell(result, row, column + 1 + i),
 			   &values[f]);
 	}
-	record_encode(record, work->view, values, out);
+}
+
+static void write_row(struct resource_work *work,
+		      const struct database_result *result, size_t row,
+		      size_t column, struct value *values, struct buffer *out)
+{
+	load_row(work, result, row, column, values);
+	record_encode(work->store->resource->record, work->view, values, out);
 }
 
 /* ---- get ---- */
@@ -93,6 +101,151 @@ void resource_get(void *service, struct bus_call *call)
 	work->view = RECORD_FULL;
 	resource_param_add(work, resource_number_text(work, work->args.id));
 	resource_run(work, DATABASE_READ, &work->store->get, on_got);
+}
+
+/* ---- secret_get ---- */
+
+/* Puts what the sealed values stand for in their place, in the arena. False:
+ * one was not sealed with our key. */
+static bool open_secrets(struct resource_work *work, struct value *values)
+{
+	const struct record *record = work->store->resource->record;
+	struct buffer clear = {0};
+	bool good = true;
+
+	for (size_t i = 0; i < record->count && good; i++) {
+		if (!(record->fields[i].flags & FIELD_SECRET) ||
+		    values[i].kind != VALUE_STR)
+			continue;
+		good = secrets_open(work->store->key, values[i].string, &clear);
+		values[i].string = slice_str(
+			arena_strdup(work->arena, buffer_slice(&clear)));
+		secrets_wipe(clear.data, clear.size);
+		clear.size = 0;
+	}
+	buffer_fini(&clear);
+	return good;
+}
+
+static void wipe_secrets(const struct record *record, struct value *values)
+{
+	for (size_t i = 0; i < record->count; i++)
+		if ((record->fields[i].flags & FIELD_SECRET) &&
+		    values[i].kind == VALUE_STR)
+			secrets_wipe((void *)values[i].string.data,
+				     values[i].string.size);
+}
+
+static void on_secret_got(void *arg, const struct database_result *result,
+			  const struct database_error *error)
+{
+	struct resource_work *work = arg;
+	const struct resource *r = work->store->resource;
+
+	if (error) {
+		resource_reply_error(work, error);
+		return;
+	}
+	if (database_rows(result) == 0) {
+		resource_reply_code(work, ERR_NOT_FOUND);
+		return;
+	}
+	struct value *values = resource_values_new(work);
+
+	load_row(work, result, 0, 0, values);
+	if (!open_secrets(work, values)) {
+		log_event(LOG_ERROR, "resource.sealed_otherwise",
+			  LOG_STR("resource", r->name),
+			  LOG_INT("id", work->args.id));
+		resource_reply_code(work, ERR_INTERNAL);
+		return;
+	}
+	record_encode(r->record, work->view, values, bus_call_body(work->call));
+	wipe_secrets(r->record, values);
+	resource_reply_ok(work, database_int(result, 0, 0));
+}
+
+void resource_secret_get(void *service, struct bus_call *call)
+{
+	struct resource_work *work = resource_work_begin(call, true);
+
+	(void)service;
+	if (!work)
+		return;
+	work->view = RECORD_SECRET;
+	resource_param_add(work, resource_number_text(work, work->args.id));
+	resource_run(work, DATABASE_READ, &work->store->secret_get,
+		     on_secret_got);
+}
+
+/* ---- versions ---- */
+
+/* What the next page begins behind: nil where there is none. */
+static void write_after(struct buffer *out,
+			const struct database_result *result, size_t page)
+{
+	const size_t rows = database_rows(result);
+
+	writer_text(out, "after");
+	if (rows == page)
+		writer_id(out, database_int(result, rows - 1, 0));
+	else
+		writer_nil(out);
+}
+
+static void on_versions(void *arg, const struct database_result *result,
+			const struct database_error *error)
+{
+	struct resource_work *work = arg;
+
+	if (error) {
+		resource_reply_error(work, error);
+		return;
+	}
+	struct buffer *out = bus_call_body(work->call);
+	const size_t rows = database_rows(result);
+
+	writer_map(out, 2);
+	writer_text(out, "items");
+	writer_array(out, (uint32_t)rows);
+	for (size_t row = 0; row < rows; row++) {
+		writer_array(out, 2);
+		writer_id(out, database_int(result, row, 0));
+		writer_int(out, database_int(result, row, 1));
+	}
+	write_after(out, result, RESOURCE_VERSIONS_PAGE);
+	resource_reply_ok(work, 0);
+}
+
+/* {after?}. Negative: these are none. */
+static int64_t read_after(const struct bus_call *call)
+{
+	struct reader reader;
+	int64_t after = 0;
+
+	reader_init(&reader, bus_call_request(call)->args);
+	for (uint32_t n = reader_map(&reader); n > 0; n--) {
+		if (!slice_is(reader_str(&reader), "after"))
+			return -1;
+		after = reader_id(&reader);
+	}
+	return reader_done(&reader) ? after : -1;
+}
+
+void resource_versions(void *service, struct bus_call *call)
+{
+	struct resource_work *work = resource_work_new(call);
+	const int64_t after = read_after(call);
+	struct err err;
+
+	(void)service;
+	if (after < 0) {
+		err_set(&err, ERR_MALFORMED, "malformed arguments");
+		resource_reply_fail(work, &err);
+		return;
+	}
+	resource_param_add(work, resource_number_text(work, after));
+	resource_run(work, DATABASE_SLOW, &work->store->versions, on_versions);
 }
 
 /* ---- list and export ---- */
@@ -232,11 +385,7 @@ static void on_exported(void *arg, const struct database_result *result,
 	writer_array(out, (uint32_t)rows);
 	for (size_t row = 0; row < rows; row++)
 		write_row(work, result, row, 1, values, out);
-	writer_text(out, "after");
-	if (rows == EXPORT_PAGE)
-		writer_id(out, database_int(result, rows - 1, 0));
-	else
-		writer_nil(out);
+	write_after(out, result, EXPORT_PAGE);
 	resource_reply_ok(work, 0);
 }
 

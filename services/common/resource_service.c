@@ -49,6 +49,7 @@ static void on_free(void *self)
 	bus_server_free(running->server);
 	for (size_t i = 0; i < RESOURCE_SERVICE_RESOURCES_MAX; i++)
 		resource_store_free(running->stores[i]);
+	events_publisher_free(running->service.events);
 	secrets_key_free(running->service.key);
 	free(running->methods);
 	free(running);
@@ -87,7 +88,7 @@ static void make_methods(struct running *running)
 	for (size_t i = 0; i < kind->resource_count; i++) {
 		running->stores[i] = resource_store_new(
 			kind->resources[i], running->service.database,
-			running->service.key);
+			running->service.key, running->service.events);
 		resource_methods(running->stores[i], kind->who, next);
 		next += RESOURCE_METHODS;
 	}
@@ -95,10 +96,9 @@ static void make_methods(struct running *running)
 		*next++ = kind->methods[i];
 }
 
-static enum err_code serve(struct running *running, struct err *err)
+static enum err_code serve(struct running *running, const char *address,
+			   struct err *err)
 {
-	char *address = config_listen_address(running->service.config,
-					      running->kind->name);
 	const struct bus_server_options options = {
 		.address = address,
 		.methods = running->methods,
@@ -107,9 +107,25 @@ static enum err_code serve(struct running *running, struct err *err)
 		.metrics = &running->metrics,
 		.not_ready = not_ready,
 	};
-	enum err_code code = bus_server_new(running->service.loop, &options,
-					    &running->server, err);
 
+	return bus_server_new(running->service.loop, &options, &running->server,
+			      err);
+}
+
+/* Events first: nothing changes that nobody can be told of. */
+static enum err_code open_bus(struct running *running, struct err *err)
+{
+	struct resource_service *service = &running->service;
+	char *address =
+		config_listen_address(service->config, running->kind->name);
+	enum err_code code =
+		events_publisher_new(service->loop, address, &running->metrics,
+				     &service->events, err);
+
+	if (code == ERR_OK) {
+		make_methods(running);
+		code = serve(running, address, err);
+	}
 	free(address);
 	return code;
 }
@@ -129,10 +145,8 @@ static enum err_code on_start(const struct process_kind *process,
 	running->service.config = config;
 	enum err_code code = open_database(running, err);
 
-	if (code == ERR_OK) {
-		make_methods(running);
-		code = serve(running, err);
-	}
+	if (code == ERR_OK)
+		code = open_bus(running, err);
 	if (code != ERR_OK) {
 		on_free(running);
 		return code;

@@ -10,6 +10,7 @@
 #include "services/common/bus_server.h"
 #include "services/common/config.h"
 #include "services/common/database.h"
+#include "services/common/events.h"
 #include "services/common/resource.h"
 
 /* The running service: the service pointer of its own methods' handlers. */
@@ -17,7 +18,8 @@ struct resource_service {
 	struct loop *loop;
 	const struct config *config;
 	struct database *database;
-	struct secrets_key *key; /* seals secret fields */
+	struct secrets_key *key;	 /* seals secret fields */
+	struct events_publisher *events; /* tells of changes */
 };
 
 enum { RESOURCE_SERVICE_RESOURCES_MAX = 8 };

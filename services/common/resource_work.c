@@ -27,6 +27,20 @@ void resource_reply_ok(struct resource_work *work, int64_t version)
 	bus_reply_ok(work->call, (uint64_t)version);
 }
 
+void resource_publish(const struct resource_work *work, int64_t id,
+		      int64_t version, enum event_kind kind)
+{
+	const struct resource_store *store = work->store;
+	const struct event event = {.resource =
+					    slice_str(store->resource->name),
+				    .id = id,
+				    .version = (uint64_t)version,
+				    .kind = kind};
+
+	if (store->events)
+		events_publish(store->events, &event);
+}
+
 struct resource_work *resource_work_new(struct bus_call *call)
 {
 	struct arena *arena = bus_call_arena(call);

@@ -91,6 +91,22 @@ static void add_columns(struct resource_work *work)
 						      &work->values[i]));
 }
 
+/* fresh: it was made now, and not by an earlier call with the same key. */
+static void reply_created(struct resource_work *work,
+			  const struct database_result *result, bool fresh)
+{
+	struct buffer *out = bus_call_body(work->call);
+	const int64_t id = database_int(result, 0, 0);
+	const int64_t version = database_int(result, 0, 1);
+
+	if (fresh)
+		resource_publish(work, id, version, EVENT_CREATED);
+	writer_map(out, 1);
+	writer_text(out, "id");
+	writer_id(out, id);
+	resource_reply_ok(work, version);
+}
+
 static void on_created(void *arg, const struct database_result *result,
 		       const struct database_error *error)
 {
@@ -100,12 +116,7 @@ static void on_created(void *arg, const struct database_result *result,
 		resource_reply_error(work, error);
 		return;
 	}
-	struct buffer *out = bus_call_body(work->call);
-
-	writer_map(out, 1);
-	writer_text(out, "id");
-	writer_id(out, database_int(result, 0, 0));
-	resource_reply_ok(work, database_int(result, 0, 1));
+	reply_created(work, result, true);
 }
 
 static void on_created_once(void *arg, const struct database_result *result,
@@ -122,7 +133,11 @@ static void on_created_once(void *arg, const struct database_result *result,
 			     on_created_once);
 		return;
 	}
-	if (!error && !database_bool(result, 0, 2)) {
+	if (error) {
+		resource_reply_error(work, error);
+		return;
+	}
+	if (!database_bool(result, 0, 2)) {
 		struct err err;
 
 		err_set(&err, ERR_CONFLICT,
@@ -130,7 +145,7 @@ static void on_created_once(void *arg, const struct database_result *result,
 		resource_reply_fail(work, &err);
 		return;
 	}
-	on_created(arg, result, error);
+	reply_created(work, result, database_bool(result, 0, 3));
 }
 
 static void create_once(struct resource_work *work)
@@ -214,7 +229,6 @@ static void append_changes(struct resource_work *work)
 {
 	const struct record *record = work->store->resource->record;
 	struct buffer *sql = &work->query.sql;
-	bool changes = false;
 
 	for (size_t i = 0; i < record->count; i++) {
 		const struct field *field = &record->fields[i];
@@ -223,7 +237,7 @@ static void append_changes(struct resource_work *work)
 		if (!resource_is_stored(field) || value->kind == VALUE_ABSENT ||
 		    (field->flags & FIELD_IMMUTABLE))
 			continue;
-		changes = true;
+		work->changes = true;
 		buffer_printf(sql, "%s = ", field->column);
 		if (value->kind == VALUE_OBJECT) {
 			append_merge(work, field, value);
@@ -232,9 +246,9 @@ static void append_changes(struct resource_work *work)
 		query_param(&work->query, param_text(work, field, value));
 		buffer_printf(sql, "::%s, ", resource_sql_type(field));
 	}
-	buffer_append_str(sql, changes ? "version = t.version + 1, "
-					 "updated_at = now()"
-				       : "version = t.version");
+	buffer_append_str(sql, work->changes ? "version = t.version + 1, "
+					       "updated_at = now()"
+					     : "version = t.version");
 }
 
 /* $1 id, $2 version or null, then the fixed fields that were sent. */
@@ -291,6 +305,13 @@ static void reply_fixed(struct resource_work *work,
 	resource_reply_fail(work, &err);
 }
 
+static void reply_updated(struct resource_work *work, int64_t version)
+{
+	if (work->changes)
+		resource_publish(work, work->args.id, version, EVENT_UPDATED);
+	resource_reply_ok(work, version);
+}
+
 static void on_updated(void *arg, const struct database_result *result,
 		       const struct database_error *error)
 {
@@ -301,7 +322,7 @@ static void on_updated(void *arg, const struct database_result *result,
 	else if (database_rows(result) == 0)
 		resource_reply_code(work, ERR_NOT_FOUND);
 	else if (!database_null(result, 0, 0))
-		resource_reply_ok(work, database_int(result, 0, 0));
+		reply_updated(work, database_int(result, 0, 0));
 	else if (!database_bool(result, 0, 1))
 		resource_reply_code(work, ERR_PRECONDITION);
 	else
@@ -328,6 +349,12 @@ void resource_update(void *service, struct bus_call *call)
 	resource_run_query(work, DATABASE_WRITE, on_updated);
 }
 
+static void reply_destroyed(struct resource_work *work, int64_t version)
+{
+	resource_publish(work, work->args.id, version, EVENT_DESTROYED);
+	resource_reply_ok(work, 0);
+}
+
 static void on_destroyed(void *arg, const struct database_result *result,
 			 const struct database_error *error)
 {
@@ -340,7 +367,7 @@ static void on_destroyed(void *arg, const struct database_result *result,
 	else if (!database_bool(result, 0, 0))
 		resource_reply_code(work, ERR_PRECONDITION);
 	else
-		resource_reply_ok(work, 0);
+		reply_destroyed(work, database_int(result, 0, 1));
 }
 
 void resource_destroy(void *service, struct bus_call *call)

@@ -21,7 +21,7 @@ enum {
 	SECRETS_CLEAR_MAX = 16384,    /* the longest secret sealed, bytes: an
 				       * RSA key of 8192 bits, PEM, has 6 kB */
 	SECRETS_TAG_KEY_BYTES = 16,   /* SipHash's key */
-	SECRETS_TAG_BYTES = 16,       /* its tag of 128 bits */
+	SECRETS_TAG_BYTES = 16,	      /* its tag of 128 bits */
 };
 
 /* Once per process, before the rest: false where the machine gives no

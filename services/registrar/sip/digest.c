@@ -323,11 +323,10 @@ static bool is_served(const struct digest_credentials *credentials)
 	       credentials->qop != DIGEST_QOP_OTHER;
 }
 
-enum digest_verdict
-digest_verify(struct digest_context *context,
-	      const struct digest_credentials *credentials,
-	      const struct digest_secret *secret, struct slice method,
-	      struct slice body)
+enum digest_verdict digest_verify(struct digest_context *context,
+				  const struct digest_credentials *credentials,
+				  const struct digest_secret *secret,
+				  struct slice method, struct slice body)
 {
 	const struct function *f =
 		function_find(context, credentials->algorithm);

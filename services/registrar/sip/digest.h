@@ -65,11 +65,10 @@ enum digest_verdict {
  * is the request's, that the algorithm and qop were offered and that the nonce
  * is ours and fresh is for the caller to compare. The responses are compared in
  * constant time. */
-enum digest_verdict
-digest_verify(struct digest_context *context,
-	      const struct digest_credentials *credentials,
-	      const struct digest_secret *secret, struct slice method,
-	      struct slice body);
+enum digest_verdict digest_verify(struct digest_context *context,
+				  const struct digest_credentials *credentials,
+				  const struct digest_secret *secret,
+				  struct slice method, struct slice body);
 
 /* --- A client answers a challenge --- */
 
@@ -92,9 +91,9 @@ struct digest_request {
 	struct digest_secret secret;
 	struct slice method;
 	struct slice uri;
-	struct slice body; /* may be absent */
+	struct slice body;   /* may be absent */
 	struct slice cnonce; /* digest_cnonce() */
-	uint32_t nc; /* how often this nonce was used, from 1 */
+	uint32_t nc;	     /* how often this nonce was used, from 1 */
 };
 
 /* A cnonce nobody can foresee. */

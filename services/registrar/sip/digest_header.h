@@ -7,9 +7,9 @@
  * digest.h computes with them.
  *
  * Texts are views as they stand between their quotes, escapes still in:
- * digest_text() takes them out where one is compared or looked up. No view holds
- * a control character but the tab. Reading is linear in the bytes and copies
- * nothing.
+ * digest_text() takes them out where one is compared or looked up. No view
+ * holds a control character but the tab. Reading is linear in the bytes and
+ * copies nothing.
  */
 
 #include "proto/arena.h"

@@ -85,8 +85,7 @@ static void on_socket(void *arg, unsigned events)
 	ares_channel channel = s->dns->channel;
 	int fd = s->fd;
 
-	ares_process_fd(channel,
-			events & LOOP_READABLE ? fd : ARES_SOCKET_BAD,
+	ares_process_fd(channel, events & LOOP_READABLE ? fd : ARES_SOCKET_BAD,
 			events & LOOP_WRITABLE ? fd : ARES_SOCKET_BAD);
 }
 
@@ -139,10 +138,10 @@ static enum err_code channel_new(struct dns *dns, const char *servers,
 		.sock_state_cb = on_state,
 		.sock_state_cb_data = dns,
 	};
-	int status = ares_init_options(
-		&dns->channel, &options,
-		ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS |
-			ARES_OPT_SOCK_STATE_CB);
+	int status = ares_init_options(&dns->channel, &options,
+				       ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+					       ARES_OPT_DOMAINS |
+					       ARES_OPT_SOCK_STATE_CB);
 
 	if (status != ARES_SUCCESS)
 		return err_set(err, ERR_VALIDATE, "dns: %s",

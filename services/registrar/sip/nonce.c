@@ -166,17 +166,16 @@ void nonce_window_free(struct nonce_window *window)
 static bool place_is_free(const struct nonce_window *window,
 			  const struct place *place, int64_t now_s)
 {
-	return place->count == 0 || now_s - (int64_t)place->issued_s >=
-					    (int64_t)window->lifetime_s;
+	return place->count == 0 ||
+	       now_s - (int64_t)place->issued_s >= (int64_t)window->lifetime_s;
 }
 
 enum nonce_use nonce_window_use(struct nonce_window *window,
 				const struct nonce_stamp *stamp, uint32_t count,
 				int64_t now_s)
 {
-	struct place *bucket = window->places + stamp->number %
-							window->buckets *
-							BUCKET_PLACES;
+	struct place *bucket = window->places +
+			       stamp->number % window->buckets * BUCKET_PLACES;
 	struct place *room = NULL;
 
 	/* RFC 7616 3.4: the first use of a nonce counts as 1. */

@@ -69,9 +69,9 @@ enum nonce_verdict nonce_check(const struct nonce_signer *signer,
  */
 struct nonce_window;
 
-/* Room for about `nonces` at a time, those that are used within a lifetime (that
- * of the signer): with that many, one in a hundred comes back NONCE_FULL at
- * worst. */
+/* Room for about `nonces` at a time, those that are used within a lifetime
+ * (that of the signer): with that many, one in a hundred comes back NONCE_FULL
+ * at worst. */
 struct nonce_window *nonce_window_new(size_t nonces, uint32_t lifetime_s);
 void nonce_window_free(struct nonce_window *window);
 

@@ -20,7 +20,7 @@ struct resolver {
 	struct dns *dns;
 	int family;
 	uint64_t random;
-	size_t pending;	       /* all, those with late answers too */
+	size_t pending; /* all, those with late answers too */
 	struct resolve *first;
 };
 
@@ -64,8 +64,8 @@ struct resolve {
 
 	/* The deadline; once ended, the call of fn. */
 	struct loop_timer *timer;
-	bool ended;    /* reason and records are the result */
-	bool released; /* the owner has let go; waits for late answers */
+	bool ended;	/* reason and records are the result */
+	bool released;	/* the owner has let go; waits for late answers */
 	unsigned asked; /* queries without an answer; one more while asking */
 
 	enum resolve_stage stage;
@@ -176,8 +176,8 @@ static void records_collect(struct resolve *r)
 	for (size_t h = 0; h < r->host_count; h++) {
 		const struct host *host = &r->hosts[h];
 
-		for (size_t a = 0; a < host->count &&
-				   r->record_count < RESOLVE_RECORDS_MAX;
+		for (size_t a = 0;
+		     a < host->count && r->record_count < RESOLVE_RECORDS_MAX;
 		     a++) {
 			struct resolve_record *record =
 				&r->records[r->record_count++];

@@ -26,7 +26,7 @@ enum {
 	/* Lookups at a time; 20 000 trunks that start at once are paced by
 	 * their owner. Past it resolve_start() refuses. */
 	RESOLVE_PENDING_MAX = 4096,
-	RESOLVE_PORT = 5060,	 /* RFC 3261 19.1.2 */
+	RESOLVE_PORT = 5060, /* RFC 3261 19.1.2 */
 	RESOLVE_PORT_TLS = 5061,
 };
 
