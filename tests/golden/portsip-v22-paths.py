@@ -12,9 +12,10 @@ import sys
 # A path that is done is added here.
 DONE = [
     "/admin/password", "/admin/username", "/auth/refresh_token",
-    "/auth/sign_in", "/auth/sign_out", "/auth/user", "/info", "/login",
+    "/auth/sign_in", "/auth/sign_out", "/auth/user", "/info", "/key", "/login",
     "/logout", "/providers", "/providers/export", "/providers/{id}",
     "/providers/{id}/destroy", "/providers/{id}/status",
+    "/transports", "/transports/{id}", "/transports/{id}/destroy",
 ]
 
 PROSE = {"description", "summary", "tags", "example", "operationId",

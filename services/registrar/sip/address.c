@@ -46,6 +46,22 @@ static bool read_bare(struct cursor *c, struct sip_address *out)
 	return sip_uri_decode(cursor_since(c, start), &out->uri) == ERR_OK;
 }
 
+/* *( token LWS ) up to a '<'; *out is without the space before it. */
+static bool read_words(struct cursor *c, struct slice *out)
+{
+	const char *start = c->at, *before;
+
+	do {
+		before = c->at;
+		cursor_span(c, CH_TOKEN | CH_SPACE);
+		cursor_space(c); /* a fold */
+	} while (c->at != before);
+	*out = cursor_since(c, start);
+	while (out->size > 0 && !char_is(out->data[out->size - 1], CH_TOKEN))
+		out->size--;
+	return cursor_sees(c, '<');
+}
+
 /* display-name = *( token LWS ) / quoted-string. Words before a '<' are one;
  * without a '<' they were the start of a bare URI. */
 static bool read_name_and_uri(struct cursor *c, struct sip_address *out)
@@ -62,11 +78,7 @@ static bool read_name_and_uri(struct cursor *c, struct sip_address *out)
 		cursor_space(c);
 		return read_bracketed(c, out);
 	}
-	while (cursor_span(c, CH_TOKEN).size > 0) {
-		out->display = cursor_since(c, start);
-		cursor_space(c);
-	}
-	if (cursor_sees(c, '<'))
+	if (read_words(c, &out->display))
 		return read_bracketed(c, out);
 	out->display = slice_of(start, 0);
 	c->at = start;

@@ -15,11 +15,16 @@ static struct sip_verdict drop(const char *reason)
 				    .reason = reason};
 }
 
-/* Responses and ACK are never answered (RFC 3261 8.1.3 and 17.1.1.3). */
+/* Responses and ACK are never answered (RFC 3261 8.1.3 and 17.1.1.3), nor can
+ * be what does not say where it came from. */
 static struct sip_verdict refuse(const struct sip_message *message,
 				 unsigned status, const char *reason)
 {
-	if (!message->request || message->method == SIP_METHOD_ACK)
+	struct sip_via via = {0};
+
+	sip_message_via(message, &via);
+	if (!message->request || message->method == SIP_METHOD_ACK ||
+	    via.sent_by.kind == SIP_HOST_NONE)
 		return drop(reason);
 	return (struct sip_verdict){.outcome = SIP_VERDICT_REFUSE,
 				    .status = status,
@@ -51,6 +56,8 @@ static const char *check_vias(const struct sip_message *message)
 		count++;
 	if (code != ERR_NOT_FOUND)
 		return "Bad Via";
+	if (count == 0)
+		return "Missing Via";
 	/* RFC 3261 8.1.3.3: a response that is ours has the one Via we put
 	 * there. */
 	return !message->request && count > 1 ? "Too Many Vias" : NULL;
@@ -284,13 +291,6 @@ static struct sip_verdict check_request(const struct sip_message *message,
 struct sip_verdict sip_message_check(const struct sip_message *message,
 				     const struct sip_policy *policy)
 {
-	struct sip_via via;
-
-	/* Only sent-by is needed for an answer. */
-	if (sip_message_via(message, &via) == ERR_NOT_FOUND)
-		return drop("Missing Via");
-	if (via.sent_by.kind == SIP_HOST_NONE)
-		return drop("Bad Via");
 	if (message->fault)
 		return refuse(message, message->fault_status, message->fault);
 	for (size_t i = 0; i < sizeof(checkers) / sizeof(checkers[0]); i++) {

@@ -1,6 +1,7 @@
 #include "services/registrar/sip/frame.h"
 
 #include "services/registrar/sip/line.h"
+#include "services/registrar/sip/message.h"
 #include "services/registrar/sip/names.h"
 #include "services/registrar/sip/number.h"
 
@@ -11,15 +12,18 @@ static enum err_code find_length(struct cursor *head, uint32_t *out)
 {
 	struct slice line, name, value;
 	enum err_code found = ERR_MALFORMED;
+	unsigned lines_left = SIP_LINES_MAX;
 
 	if (sip_line_read(head, &line) != SIP_LINE_HEADER)
 		return ERR_MALFORMED;
 	for (;;) {
-		enum sip_line kind = sip_line_header(head, &name, &value);
+		enum sip_line kind =
+			sip_line_header(head, &lines_left, &name, &value);
 
 		if (kind == SIP_LINE_EMPTY)
 			return found;
-		if (kind == SIP_LINE_CUT || kind == SIP_LINE_TORN)
+		if (kind == SIP_LINE_CUT || kind == SIP_LINE_TORN ||
+		    kind == SIP_LINE_MANY)
 			return ERR_MALFORMED;
 		if (kind == SIP_LINE_BROKEN ||
 		    sip_header_find(name) != SIP_CONTENT_LENGTH)

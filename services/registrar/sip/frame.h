@@ -14,8 +14,9 @@
  * more came. *searched starts at 0 for each message and keeps what was looked
  * at, so that a sender that drips bytes costs no more than one that does not.
  * ERR_TOO_LARGE: it takes, or by Content-Length will take, more than max_bytes.
- * ERR_MALFORMED: no Content-Length, a broken one, two of them, or lines that do
- * not end as they should: the end cannot be found, the connection has to go. */
+ * ERR_MALFORMED: no Content-Length, a broken one, two of them, lines that do
+ * not end as they should or more than SIP_LINES_MAX: the end cannot be found,
+ * the connection has to go. */
 enum err_code sip_frame_find(struct slice bytes, size_t max_bytes,
 			     size_t *searched, size_t *size);
 

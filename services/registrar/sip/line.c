@@ -44,8 +44,8 @@ static enum sip_line split(struct slice line, struct slice *name,
 	return SIP_LINE_HEADER;
 }
 
-enum sip_line sip_line_header(struct cursor *c, struct slice *name,
-			      struct slice *value)
+enum sip_line sip_line_header(struct cursor *c, unsigned *left,
+			      struct slice *name, struct slice *value)
 {
 	const char *start = c->at;
 	struct slice line;
@@ -53,7 +53,11 @@ enum sip_line sip_line_header(struct cursor *c, struct slice *name,
 
 	if (kind != SIP_LINE_HEADER)
 		return kind;
+	if ((*left)-- == 0)
+		return SIP_LINE_MANY;
 	while (!cursor_ended(c) && char_is(*c->at, CH_SPACE)) {
+		if ((*left)-- == 0)
+			return SIP_LINE_MANY;
 		kind = sip_line_read(c, &line);
 		if (kind != SIP_LINE_HEADER)
 			return kind;

@@ -11,15 +11,16 @@ enum sip_line {
 	SIP_LINE_EMPTY,	 /* the end of the headers; the body follows */
 	SIP_LINE_CUT,	 /* the bytes end before the line does */
 	SIP_LINE_TORN,	 /* a CR or LF by itself */
+	SIP_LINE_MANY,	 /* no lines were left to read */
 };
 
 /* Reads the line that ends with the next CR LF, which is stepped over: _HEADER,
  * _EMPTY, _CUT or _TORN. */
 enum sip_line sip_line_read(struct cursor *c, struct slice *line);
 
-/* Reads a header and the lines folded into it. The value has no space at its
- * ends. */
-enum sip_line sip_line_header(struct cursor *c, struct slice *name,
-			      struct slice *value);
+/* Reads a header and the lines folded into it, which count against *left. The
+ * value has no space at its ends. */
+enum sip_line sip_line_header(struct cursor *c, unsigned *left,
+			      struct slice *name, struct slice *value);
 
 #endif

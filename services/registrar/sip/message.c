@@ -103,11 +103,6 @@ static void add_header(struct sip_message *out, struct slice name,
 		       struct slice value)
 {
 	enum sip_header_name known = sip_header_find(name);
-
-	if (out->count == SIP_LINES_MAX) {
-		set_fault(out, 513, "Too Many Header Lines");
-		return;
-	}
 	uint8_t index = (uint8_t)++out->count;
 
 	out->headers[index] = (struct sip_header){
@@ -122,10 +117,12 @@ static void add_header(struct sip_message *out, struct slice name,
 
 static enum err_code read_headers(struct cursor *c, struct sip_message *out)
 {
+	unsigned lines_left = SIP_LINES_MAX;
+
 	for (;;) {
 		struct slice name, value;
 
-		switch (sip_line_header(c, &name, &value)) {
+		switch (sip_line_header(c, &lines_left, &name, &value)) {
 		case SIP_LINE_HEADER:
 			add_header(out, name, value);
 			break;
@@ -140,6 +137,10 @@ static enum err_code read_headers(struct cursor *c, struct sip_message *out)
 			return ERR_OK;
 		case SIP_LINE_TORN:
 			return ERR_MALFORMED;
+		case SIP_LINE_MANY:
+			set_fault(out, 513, "Too Many Header Lines");
+			c->at = c->end;
+			return ERR_OK;
 		}
 	}
 }
@@ -308,56 +309,59 @@ struct sip_list sip_list_of(const struct sip_message *message,
 {
 	const struct sip_header *header = sip_message_first(message, name);
 
-	return (struct sip_list){message, header,
-				 header ? header->value : (struct slice){0}};
+	return (struct sip_list){
+		.message = message,
+		.header = header,
+		.rest = header ? header->value : (struct slice){0},
+		.left = SIP_VALUES_MAX,
+	};
 }
 
-/* Goes on to the next line of the list; false: there is none. */
-static bool next_line(struct sip_list *list)
+/* Whether to read on after what a reader said: nothing was left of its line,
+ * and there is another. After a fault and after the last line the list is
+ * empty. */
+static bool goes_on(struct sip_list *list, enum err_code *code)
 {
-	if (list->header)
+	if (*code == ERR_OK && list->left-- > 0)
+		return false;
+	if (*code == ERR_OK)
+		*code = ERR_MALFORMED;
+	if (*code == ERR_NOT_FOUND && list->header)
 		list->header = sip_message_next(list->message, list->header);
-	if (list->header)
-		list->rest = list->header->value;
-	return list->header;
-}
-
-/* After a fault the list has no line left. */
-static enum err_code end_list(struct sip_list *list, enum err_code code)
-{
-	if (code != ERR_OK)
+	else
 		list->header = NULL;
-	return code;
+	list->rest = list->header ? list->header->value : (struct slice){0};
+	return list->header;
 }
 
 enum err_code sip_list_address(struct sip_list *list, struct sip_address *out)
 {
 	enum err_code code;
 
-	while ((code = sip_address_next(&list->rest, out)) == ERR_NOT_FOUND &&
-	       next_line(list))
-		;
-	return end_list(list, code);
+	do {
+		code = sip_address_next(&list->rest, out);
+	} while (goes_on(list, &code));
+	return code;
 }
 
 enum err_code sip_list_via(struct sip_list *list, struct sip_via *out)
 {
 	enum err_code code;
 
-	while ((code = sip_via_next(&list->rest, out)) == ERR_NOT_FOUND &&
-	       next_line(list))
-		;
-	return end_list(list, code);
+	do {
+		code = sip_via_next(&list->rest, out);
+	} while (goes_on(list, &code));
+	return code;
 }
 
 enum err_code sip_list_token(struct sip_list *list, struct slice *out)
 {
 	enum err_code code;
 
-	while ((code = sip_token_next(&list->rest, out)) == ERR_NOT_FOUND &&
-	       next_line(list))
-		;
-	return end_list(list, code);
+	do {
+		code = sip_token_next(&list->rest, out);
+	} while (goes_on(list, &code));
+	return code;
 }
 
 bool sip_message_lists(const struct sip_message *message,

@@ -22,9 +22,13 @@
 #include <stdint.h>
 
 enum {
-	/* The longest of RFC 4475 has 45 lines (34 of them Via); a REGISTER
-	 * 15. Bounds the struct to some 6 kB and an index to one byte. */
+	/* Header lines, folded ones included. The longest of RFC 4475 has 45
+	 * (34 of them Via); a REGISTER 15. Bounds the struct to some 6 kB and
+	 * an index to one byte. */
 	SIP_LINES_MAX = 128,
+
+	/* Values of one header over all its lines, for the lists below. */
+	SIP_VALUES_MAX = 128,
 };
 
 /* How the bytes came, which decides what Content-Length means (RFC 3261 18.3).
@@ -132,12 +136,13 @@ enum err_code sip_message_date(const struct sip_message *message,
  *	while ((code = sip_list_address(&list, &contact)) == ERR_OK)
  *		...
  *	if (code != ERR_NOT_FOUND)
- *		a value was broken; the list ends there
+ *		a value was broken or one too many; the list ends there
  */
 struct sip_list {
 	const struct sip_message *message;
 	const struct sip_header *header; /* the line being read; NULL: end */
 	struct slice rest;
+	unsigned left; /* values until SIP_VALUES_MAX */
 };
 
 struct sip_list sip_list_of(const struct sip_message *message,

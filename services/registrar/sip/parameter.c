@@ -78,9 +78,10 @@ bool sip_parameters_read(struct cursor *c, struct slice *out)
 	struct sip_parameter parameter;
 	const char *start = c->at;
 
-	for (;;) {
-		*out = cursor_since(c, start);
+	for (unsigned count = 0; count <= SIP_PARAMETERS_MAX; count++) {
 		const char *behind = c->at;
+
+		*out = cursor_since(c, start);
 
 		cursor_space(c);
 		if (!cursor_sees(c, ';')) {
@@ -90,6 +91,7 @@ bool sip_parameters_read(struct cursor *c, struct slice *out)
 		if (read_parameter(c, &parameter) != ERR_OK)
 			return false;
 	}
+	return false;
 }
 
 bool sip_parameters_valid(struct slice parameters)

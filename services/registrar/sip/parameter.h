@@ -20,6 +20,12 @@
 
 #include <stdbool.h>
 
+enum {
+	/* Parameters of one value. A contact with push parameters has some 15.
+	 * Keeps a value of thousands from being read thousands of times. */
+	SIP_PARAMETERS_MAX = 64,
+};
+
 /* name, name=token, name=host or name="quoted". */
 struct sip_parameter {
 	struct slice name;
@@ -41,7 +47,8 @@ enum err_code sip_parameter_find(struct slice parameters, const char *name,
  * there without a value. */
 struct slice sip_parameter_value(struct slice parameters, const char *name);
 
-/* All of `parameters` reads as parameters to the last byte. */
+/* All of `parameters` reads as parameters to the last byte, and there are no
+ * more than SIP_PARAMETERS_MAX of them. */
 bool sip_parameters_valid(struct slice parameters);
 
 /* Credentials and challenges: "Digest realm="x", nonce="y"" (RFC 3261 20.7). */

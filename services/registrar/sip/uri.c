@@ -75,9 +75,11 @@ static bool read_parameters(struct cursor *c, struct slice *out)
 {
 	const char *start = c->at;
 	struct sip_parameter parameter;
+	unsigned count = 0;
 
 	while (cursor_take(c, ';'))
-		if (!read_parameter(c, &parameter))
+		if (++count > SIP_PARAMETERS_MAX ||
+		    !read_parameter(c, &parameter))
 			return false;
 	*out = cursor_since(c, start);
 	return true;
@@ -97,9 +99,10 @@ static bool read_headers(struct cursor *c, struct slice *out)
 		return true;
 	const char *start = c->at;
 	struct sip_parameter header;
+	unsigned count = 0;
 
 	do {
-		if (!read_header(c, &header))
+		if (++count > SIP_PARAMETERS_MAX || !read_header(c, &header))
 			return false;
 	} while (cursor_take(c, '&'));
 	*out = cursor_since(c, start);

@@ -41,7 +41,8 @@ struct sip_uri {
 	struct slice headers;	 /* "a=b&c=d" without '?'; absent: none */
 };
 
-/* Reads a URI that is all of text. ERR_MALFORMED: broken; *out is undefined. */
+/* Reads a URI that is all of text. ERR_MALFORMED: broken, or more than
+ * SIP_PARAMETERS_MAX parameters or headers; *out is undefined. */
 enum err_code sip_uri_decode(struct slice text, struct sip_uri *out);
 
 /* The value of a parameter, its name's case aside: absent where it is missing,
