@@ -50,5 +50,9 @@ create table transport.key (
 	key text not null
 );
 
+-- What a fresh install listens on.
+insert into transport.transports (protocol, port, verification)
+	values ('UDP', :sip_port, 'DISABLE');
+
 grant select, insert, update, delete on transport.transports,
 	transport.idempotency_keys, transport.key to trunkline_transport;

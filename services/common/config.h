@@ -67,6 +67,8 @@
 	  "public IPv4 address told by /api/info")                             \
 	X(PUBLIC_IPV6, "public_ipv6", CONFIG_STR, "", 0, 45,                   \
 	  "public IPv6 address told by /api/info")                             \
+	X(SIP_PORT, "sip_port", CONFIG_INT, "5060", 0, 65535,                  \
+	  "UDP port of the SIP transport a fresh database is given")           \
 	X(LOG_LEVEL, "log_level", CONFIG_STR, "info", 1, 5,                    \
 	  "error, warn, info or debug")                                        \
 	X(ACCESS_LOG, "access_log", CONFIG_BOOL, "true", 0, 1,                 \

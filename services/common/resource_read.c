@@ -118,8 +118,9 @@ static bool open_secrets(struct resource_work *work, struct value *values)
 		    values[i].kind != VALUE_STR)
 			continue;
 		good = secrets_open(work->store->key, values[i].string, &clear);
-		values[i].string = slice_str(
-			arena_strdup(work->arena, buffer_slice(&clear)));
+		values[i].string = slice_of(
+			arena_strdup(work->arena, buffer_slice(&clear)),
+			clear.size);
 		secrets_wipe(clear.data, clear.size);
 		clear.size = 0;
 	}

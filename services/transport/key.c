@@ -2,9 +2,13 @@
 
 #include "proto/record.h"
 #include "proto/resources/resources.h"
+#include "proto/writer.h"
 #include "services/common/log.h"
 #include "services/common/resource_service.h"
 #include "services/transport/certificate.h"
+
+/* There is one key: its id among events and versions. */
+enum { KEY_ID = 1 };
 
 /* One request, in the call's arena. */
 struct work {
@@ -95,15 +99,55 @@ void key_get(void *service, struct bus_call *call)
 	    "SELECT crt, key, version FROM transport.key", 0, on_read);
 }
 
+static void on_versions(void *arg, const struct database_result *result,
+			const struct database_error *error)
+{
+	struct work *work = arg;
+	struct buffer *out = bus_call_body(work->call);
+
+	if (error) {
+		reply_code(work->call, error->code);
+		return;
+	}
+	const bool given = database_rows(result) > 0;
+
+	writer_map(out, 2);
+	writer_text(out, "items");
+	writer_array(out, given);
+	if (given) {
+		writer_array(out, 2);
+		writer_id(out, KEY_ID);
+		writer_int(out, database_int(result, 0, 0));
+	}
+	writer_text(out, "after");
+	writer_nil(out);
+	bus_reply_ok(work->call, 0);
+}
+
+void key_versions(void *service, struct bus_call *call)
+{
+	run(work_new(service, call), DATABASE_READ, "key.versions",
+	    "SELECT version FROM transport.key", 0, on_versions);
+}
+
 static void on_written(void *arg, const struct database_result *result,
 		       const struct database_error *error)
 {
 	struct work *work = arg;
 
-	if (error)
+	if (error) {
 		reply_code(work->call, error->code);
-	else
-		bus_reply_ok(work->call, (uint64_t)database_int(result, 0, 0));
+		return;
+	}
+	const struct event event = {
+		.resource = SLICE("key"),
+		.id = KEY_ID,
+		.version = (uint64_t)database_int(result, 0, 0),
+		.kind = EVENT_UPDATED,
+	};
+
+	events_publish(work->service->events, &event);
+	bus_reply_ok(work->call, event.version);
 }
 
 /* The arguments, checked. False: it was answered. */

@@ -6,10 +6,12 @@
  *
  *   key.get {}          -> {crt, key}, both nil before the first key.set
  *   key.set {crt, key}  -> nil; refused unless the two belong together
+ *   key.versions {}     -> as of a resource (services/common/resource.h) with
+ *                          one object, so that it can be followed
  */
 
 #include "services/common/bus_server.h"
 
-bus_handler_fn key_get, key_set;
+bus_handler_fn key_get, key_set, key_versions;
 
 #endif

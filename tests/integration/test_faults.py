@@ -270,6 +270,30 @@ def test_postgres_away_is_told(suite, api, same_gateway):
     check_serves(suite, api)
 
 
+def test_services_end_while_postgres_hangs(suite, token, same_gateway):
+    """Calls they cannot finish are given up with the drain time."""
+    for name in STORES:
+        suite.stop(name)
+        suite.start(name, drain_ms=100)
+    suite.wait_ready()
+    backends = [int(pid) for pid in suite.servers.sql(
+        "select pid from pg_stat_activity where usename like 'trunkline\\_%'")]
+    with Load(suite, token) as load:
+        for pid in backends:
+            os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: metrics(suite, "bus_in_flight", "provider") > 1,
+                 "calls are at work")
+        for name in STORES:
+            suite.stop(name)
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
+        for name in STORES:
+            suite.start(name)
+        suite.wait_ready()
+        load.wait_created()
+    load.check_database()
+
+
 # Redis
 
 

@@ -21,7 +21,8 @@ enum {
 };
 
 static_assert(2 * RAW_BYTES + 1 == NONCE_BYTES, "a nonce fits exactly");
-static_assert(NONCE_KEY_BYTES == SECRETS_TAG_KEY_BYTES, "a key is a key");
+static_assert((int)NONCE_KEY_BYTES == (int)SECRETS_TAG_KEY_BYTES,
+	      "a key is a key");
 
 struct nonce_signer {
 	unsigned char key[NONCE_KEY_BYTES];

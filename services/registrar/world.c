@@ -1,0 +1,474 @@
+#include "services/registrar/world.h"
+
+#include "proto/arena.h"
+#include "proto/mem.h"
+#include "proto/record.h"
+#include "proto/resources/resources.h"
+#include "services/common/bus_client.h"
+#include "services/common/follow.h"
+#include "services/common/id_table.h"
+#include "services/common/log.h"
+#include "services/common/secrets.h"
+
+#include <stdlib.h>
+
+enum {
+	/* Fields of the largest record read here, asserted by its decoding. */
+	FIELDS_MAX = 64,
+	REALM_BUCKETS = 4096, /* power of two; some 25 trunks each at 100 000 */
+};
+
+/* One trunk, with the texts its struct points to. */
+struct trunk {
+	struct id_node node; /* first: see id_table.h */
+	struct world_trunk public;
+	struct arena arena;
+	struct trunk *realm_next; /* others whose hostname hashes alike */
+	bool accepting;		  /* in world->realms */
+};
+
+struct transport {
+	struct id_node node;
+	struct world_transport public;
+};
+
+struct world {
+	struct world_listener listener;
+	struct bus_client *provider;
+	struct bus_client *transport;
+	struct follow *trunk_follow;
+	struct follow *transport_follow;
+	struct follow *key_follow;
+	struct id_table trunks;
+	struct id_table transports;
+	struct trunk *realms[REALM_BUCKETS]; /* enabled ACCEPT_REGISTER ones */
+};
+
+/* ---- objects off the wire ---- */
+
+/* A decoded object: values by the names of its record. */
+struct object {
+	const struct record *record;
+	struct value values[FIELDS_MAX];
+};
+
+static bool object_read(struct object *object, const struct record *record,
+			struct slice msgpack, struct arena *arena)
+{
+	struct reader reader;
+	struct err err = {0};
+
+	object->record = record;
+	reader_init(&reader, msgpack);
+	if (record->count <= FIELDS_MAX &&
+	    record_decode(record, RECORD_UPDATE, &reader, arena, object->values,
+			  &err) == ERR_OK) {
+		record_default(record, object->values);
+		return true;
+	}
+	log_event(LOG_ERROR, "world.unreadable",
+		  LOG_STR("record", record->name), LOG_STR("reason", err.text),
+		  LOG_STR("field",
+			  err.detail_count ? err.details[0].field : NULL));
+	return false;
+}
+
+static const struct value *member(const struct object *object, const char *name)
+{
+	return &object->values[record_find(object->record, slice_str(name), 0)];
+}
+
+static const char *text_of(const struct object *object, const char *name,
+			   struct arena *arena)
+{
+	const struct value *value = member(object, name);
+
+	return value->kind == VALUE_STR ? arena_strdup(arena, value->string)
+					: "";
+}
+
+static bool bool_of(const struct object *object, const char *name)
+{
+	const struct value *value = member(object, name);
+
+	return value->kind == VALUE_BOOL && value->boolean;
+}
+
+static int64_t int_of(const struct object *object, const char *name)
+{
+	const struct value *value = member(object, name);
+
+	return value->kind == VALUE_INT ? value->integer : 0;
+}
+
+static enum sip_transport transport_of(const struct object *object,
+				       const char *name)
+{
+	const struct slice text = member(object, name)->string;
+
+	if (slice_is(text, "TLS"))
+		return SIP_TRANSPORT_TLS;
+	return slice_is(text, "TCP") ? SIP_TRANSPORT_TCP : SIP_TRANSPORT_UDP;
+}
+
+static enum world_auth auth_of(const struct object *object)
+{
+	const struct slice mode = member(object, "auth_mode")->string;
+
+	if (slice_is(mode, "IP_AUTH"))
+		return WORLD_IP_AUTH;
+	if (slice_is(mode, "REGISTER_AUTH"))
+		return WORLD_REGISTER_AUTH;
+	return slice_is(mode, "ACCEPT_REGISTER") ? WORLD_ACCEPT_REGISTER
+						 : WORLD_NO_SIP;
+}
+
+static void trunk_fill(struct world_trunk *trunk, const struct object *object,
+		       struct arena *arena)
+{
+	trunk->auth = auth_of(object);
+	trunk->enabled = bool_of(object, "enabled");
+	trunk->registration = bool_of(object, "registration");
+	trunk->transport = transport_of(object, "transport");
+	trunk->name = text_of(object, "name", arena);
+	trunk->hostname = text_of(object, "hostname", arena);
+	trunk->port = (uint16_t)int_of(object, "port");
+	trunk->auth_id = text_of(object, "auth_id", arena);
+	trunk->username = text_of(object, "username", arena);
+	trunk->password = text_of(object, "password", arena);
+	trunk->outbound_server = text_of(object, "outbound_server", arena);
+	trunk->outbound_server_port =
+		(uint16_t)int_of(object, "outbound_server_port");
+	trunk->register_interval_s =
+		(uint32_t)int_of(object, "register_interval");
+	trunk->inlan = bool_of(object, "inlan");
+	trunk->single_via_header = bool_of(object, "single_via_header");
+	trunk->rewrite_via_ip = bool_of(object, "rewrite_via_ip");
+	trunk->keep_alive = bool_of(object, "keep_alive");
+	trunk->keep_alive_interval_s =
+		(uint32_t)int_of(object, "keep_alive_interval");
+}
+
+/* ---- realms ---- */
+
+/* FNV-1a: host names are the administrators', not an attacker's. */
+static struct trunk **realm_bucket(struct world *world, const char *hostname)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *hostname; hostname++)
+		hash = (hash ^ (unsigned char)*hostname) * 16777619U;
+	return &world->realms[hash & (REALM_BUCKETS - 1)];
+}
+
+static void realm_leave(struct world *world, struct trunk *trunk)
+{
+	if (!trunk->accepting)
+		return;
+	struct trunk **at = realm_bucket(world, trunk->public.hostname);
+
+	while (*at != trunk)
+		at = &(*at)->realm_next;
+	*at = trunk->realm_next;
+	trunk->accepting = false;
+}
+
+static void realm_enter(struct world *world, struct trunk *trunk)
+{
+	if (trunk->public.auth != WORLD_ACCEPT_REGISTER ||
+	    !trunk->public.enabled)
+		return;
+	struct trunk **bucket = realm_bucket(world, trunk->public.hostname);
+
+	trunk->realm_next = *bucket;
+	*bucket = trunk;
+	trunk->accepting = true;
+}
+
+static const struct trunk *realm_find(const struct world *world,
+				      const char *hostname, const char *auth_id)
+{
+	/* Looking changes nothing. */
+	struct trunk *at = *realm_bucket((struct world *)world, hostname);
+
+	for (; at; at = at->realm_next)
+		if (strcmp(at->public.hostname, hostname) == 0 &&
+		    (!auth_id || strcmp(at->public.auth_id, auth_id) == 0))
+			return at;
+	return NULL;
+}
+
+/* ---- trunks ---- */
+
+static void trunk_forget(struct trunk *trunk)
+{
+	char *password = (char *)trunk->public.password;
+
+	if (password && password[0] != '\0')
+		secrets_wipe(password, strlen(password));
+	arena_fini(&trunk->arena);
+}
+
+static void on_trunk(void *arg, int64_t id, uint64_t version,
+		     struct slice msgpack)
+{
+	struct world *world = arg;
+	struct trunk *trunk = (struct trunk *)id_table_find(&world->trunks, id);
+	struct arena arena = {0};
+	struct object object;
+
+	if (!object_read(&object, provider_resource.record, msgpack, &arena)) {
+		arena_fini(&arena);
+		return;
+	}
+	if (trunk) {
+		realm_leave(world, trunk);
+		trunk_forget(trunk);
+	} else {
+		trunk = mem_alloc(sizeof(*trunk));
+		trunk->node.id = id;
+		id_table_add(&world->trunks, &trunk->node);
+	}
+	trunk->arena = arena;
+	trunk->public.id = id;
+	trunk->public.version = version;
+	trunk_fill(&trunk->public, &object, &trunk->arena);
+	realm_enter(world, trunk);
+	world->listener.on_trunk(world->listener.arg, &trunk->public);
+}
+
+static void trunk_end(struct world *world, struct trunk *trunk)
+{
+	realm_leave(world, trunk);
+	id_table_remove(&world->trunks, &trunk->node);
+	trunk_forget(trunk);
+	free(trunk);
+}
+
+static void on_trunk_removed(void *arg, int64_t id)
+{
+	struct world *world = arg;
+	struct trunk *trunk = (struct trunk *)id_table_find(&world->trunks, id);
+
+	if (!trunk)
+		return;
+	trunk_end(world, trunk);
+	world->listener.on_trunk_removed(world->listener.arg, id);
+}
+
+/* ---- transports and key ---- */
+
+static enum world_verification verification_of(const struct object *object)
+{
+	const struct slice text = member(object, "verification")->string;
+
+	if (slice_is(text, "MANDATORY"))
+		return WORLD_MANDATORY;
+	return slice_is(text, "OPTIONAL") ? WORLD_OPTIONAL : WORLD_DISABLE;
+}
+
+static void on_transport(void *arg, int64_t id, uint64_t version,
+			 struct slice msgpack)
+{
+	struct world *world = arg;
+	struct transport *transport =
+		(struct transport *)id_table_find(&world->transports, id);
+	struct arena arena = {0};
+	struct object object;
+
+	if (object_read(&object, transport_resource.record, msgpack, &arena)) {
+		if (!transport) {
+			transport = mem_alloc(sizeof(*transport));
+			transport->node.id = id;
+			id_table_add(&world->transports, &transport->node);
+		}
+		transport->public = (struct world_transport){
+			.id = id,
+			.version = version,
+			.protocol = transport_of(&object, "protocol"),
+			.port = (uint16_t)int_of(&object, "port"),
+			.verification = verification_of(&object),
+		};
+		world->listener.on_transport(world->listener.arg,
+					     &transport->public);
+	}
+	arena_fini(&arena);
+}
+
+static void on_transport_removed(void *arg, int64_t id)
+{
+	struct world *world = arg;
+	struct id_node *node = id_table_find(&world->transports, id);
+
+	if (!node)
+		return;
+	id_table_remove(&world->transports, node);
+	free(node);
+	world->listener.on_transport_removed(world->listener.arg, id);
+}
+
+static void on_key(void *arg, int64_t id, uint64_t version,
+		   struct slice msgpack)
+{
+	struct world *world = arg;
+	struct arena arena = {0};
+	struct object object;
+
+	(void)id;
+	(void)version;
+	if (object_read(&object, &key_record, msgpack, &arena)) {
+		char *key = (char *)text_of(&object, "key", &arena);
+
+		world->listener.on_key(world->listener.arg,
+				       text_of(&object, "crt", &arena), key);
+		secrets_wipe(key, strlen(key));
+	}
+	arena_fini(&arena);
+}
+
+/* There is always one key, if only an empty one. */
+static void on_key_removed(void *arg, int64_t id)
+{
+	(void)arg;
+	(void)id;
+}
+
+/* ---- the whole ---- */
+
+static enum err_code follow_begin(struct world *world, struct loop *loop,
+				  const struct follow_options *what,
+				  const char *addresses, struct follow **out,
+				  struct err *err)
+{
+	struct follow_options options = *what;
+
+	options.addresses = addresses;
+	options.process = "registrar";
+	options.handlers.arg = world;
+	return follow_new(loop, &options, out, err);
+}
+
+static enum err_code follow_provider(struct world *world, struct loop *loop,
+				     const char *addresses, struct err *err)
+{
+	enum err_code code = bus_client_new(loop, "provider", addresses, NULL,
+					    &world->provider, err);
+
+	if (code != ERR_OK)
+		return code;
+	const struct follow_options trunks = {
+		.client = world->provider,
+		.resource = "provider",
+		.fetch = "provider.secret_get",
+		.handlers = {.upsert = on_trunk, .removed = on_trunk_removed},
+	};
+
+	return follow_begin(world, loop, &trunks, addresses,
+			    &world->trunk_follow, err);
+}
+
+static enum err_code follow_transport(struct world *world, struct loop *loop,
+				      const char *addresses, struct err *err)
+{
+	enum err_code code = bus_client_new(loop, "transport", addresses, NULL,
+					    &world->transport, err);
+
+	if (code != ERR_OK)
+		return code;
+	const struct follow_options transports = {
+		.client = world->transport,
+		.resource = "transport",
+		.handlers = {.upsert = on_transport,
+			     .removed = on_transport_removed},
+	};
+	const struct follow_options key = {
+		.client = world->transport,
+		.resource = "key",
+		.handlers = {.upsert = on_key, .removed = on_key_removed},
+	};
+
+	code = follow_begin(world, loop, &transports, addresses,
+			    &world->transport_follow, err);
+	if (code != ERR_OK)
+		return code;
+	return follow_begin(world, loop, &key, addresses, &world->key_follow,
+			    err);
+}
+
+enum err_code world_new(struct loop *loop, const struct config *config,
+			const struct world_listener *listener,
+			struct world **out, struct err *err)
+{
+	struct world *world = mem_alloc(sizeof(*world));
+	char *provider = config_service_address(config, "provider");
+	char *transport = config_service_address(config, "transport");
+
+	world->listener = *listener;
+	enum err_code code = follow_provider(world, loop, provider, err);
+
+	if (code == ERR_OK)
+		code = follow_transport(world, loop, transport, err);
+	free(provider);
+	free(transport);
+	if (code != ERR_OK) {
+		world_free(world);
+		return code;
+	}
+	*out = world;
+	return ERR_OK;
+}
+
+void world_free(struct world *world)
+{
+	if (!world)
+		return;
+	follow_free(world->trunk_follow);
+	follow_free(world->transport_follow);
+	follow_free(world->key_follow);
+	bus_client_free(world->provider);
+	bus_client_free(world->transport);
+	for (struct id_node *node;
+	     (node = id_table_next(&world->trunks, NULL));)
+		trunk_end(world, (struct trunk *)node);
+	for (struct id_node *node;
+	     (node = id_table_next(&world->transports, NULL));) {
+		id_table_remove(&world->transports, node);
+		free(node);
+	}
+	id_table_fini(&world->trunks);
+	id_table_fini(&world->transports);
+	free(world);
+}
+
+bool world_synced(const struct world *world)
+{
+	return follow_synced(world->trunk_follow) &&
+	       follow_synced(world->transport_follow);
+}
+
+const struct world_trunk *world_trunk_get(const struct world *world, int64_t id)
+{
+	const struct trunk *trunk =
+		(const struct trunk *)id_table_find(&world->trunks, id);
+
+	return trunk ? &trunk->public : NULL;
+}
+
+const struct world_trunk *world_trunk_accepting(const struct world *world,
+						const char *hostname,
+						const char *auth_id)
+{
+	const struct trunk *trunk = realm_find(world, hostname, auth_id);
+
+	return trunk ? &trunk->public : NULL;
+}
+
+bool world_realm(const struct world *world, const char *hostname)
+{
+	return realm_find(world, hostname, NULL) != NULL;
+}
+
+size_t world_trunks(const struct world *world)
+{
+	return world->trunks.count;
+}
