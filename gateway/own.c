@@ -77,7 +77,7 @@ static void probe_send(struct call *call, const struct request *request,
 		return;
 	}
 	probe->round->pending++;
-	bus_client_call(client, BUS_READ, request, on_answer, probe);
+	bus_client_call(client, BUS_PROBE, request, on_answer, probe);
 }
 
 static void round_start(struct call *call, const char *method, round_fn *done)

@@ -1,4 +1,5 @@
-/* The options of every list (portsip-v22-facts, 4). */
+/* What the methods of every resource take: the options of a list (PortSIP v22,
+ * OData-like), the id of one object. */
 
 #include "proto/resources/resources.h"
 
@@ -27,3 +28,9 @@ static const struct field fields[QUERY_FIELDS] = {
 /* clang-format on */
 
 const struct record query_record = {.name = "Query", RECORD_FIELDS(fields)};
+
+static const struct field id_fields[ID_FIELDS] = {
+	[ID_ID] = {"id", FIELD_ID, FIELD_REQUIRED, .doc = "The object's id."},
+};
+
+const struct record id_record = {.name = "Id", RECORD_FIELDS(id_fields)};

@@ -12,6 +12,9 @@
 extern const struct resource provider_resource;
 extern const struct record provider_status_record;
 
+/* Indexes into the values of provider_status_record. */
+enum { PROVIDER_STATUS_STATUS, PROVIDER_STATUS_FIELDS };
+
 /* transports.c: PortSIP v22 "Transports" and "Key" (document 004) */
 extern const struct resource transport_resource;
 extern const struct record transport_status_record;
@@ -34,6 +37,12 @@ enum {
 	QUERY_AFTER, /* export: the id the last page ended with */
 	QUERY_FIELDS
 };
+
+/* query.c: the arguments of a method that reads one object */
+extern const struct record id_record;
+
+/* Indexes into the values of id_record. */
+enum { ID_ID, ID_FIELDS };
 
 /* auth.c: sign-in (portsip-v22-facts, 2) and the administrator's account */
 extern const struct record sign_in_record;

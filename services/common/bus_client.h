@@ -30,6 +30,8 @@ enum bus_lane {
 	BUS_READ,  /* answered from one indexed read */
 	BUS_WRITE, /* waits for a commit */
 	BUS_SLOW,  /* lists, exports, password hashing, tests */
+	BUS_PROBE, /* service.health and the like, answered by the process
+		    * alone: told even while its database hangs */
 	BUS_LANES
 };
 

@@ -337,6 +337,14 @@ void bus_reply_error(struct bus_call *call, const struct err *err)
 	call_end(call, err->code);
 }
 
+void bus_reply_code(struct bus_call *call, enum err_code code)
+{
+	struct err err;
+
+	err_code_set(&err, code);
+	bus_reply_error(call, &err);
+}
+
 /* What the bus itself refuses is the caller's affair: counted, not logged as a
  * fault of this service. */
 static void call_refuse(struct bus_call *call, enum err_code code)

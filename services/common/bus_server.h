@@ -24,8 +24,8 @@
 struct bus_server;
 struct bus_call;
 
-/* Serves one call: answers it once, now or later, by one of bus_reply_ok(),
- * bus_reply_error(). service is the pointer given to bus_server_new(). */
+/* Serves one call: answers it once, now or later, by one of the bus_reply_*().
+ * service is the pointer given to bus_server_new(). */
 typedef void bus_handler_fn(void *service, struct bus_call *call);
 
 struct bus_method {
@@ -89,5 +89,8 @@ void bus_reply_ok(struct bus_call *call, uint64_t object_version);
 /* Answers with an error, whose code is not ERR_OK. Counts it; logs codes of
  * HTTP status 500 and over. The call is gone afterwards. */
 void bus_reply_error(struct bus_call *call, const struct err *err);
+
+/* The same with the code's own text. */
+void bus_reply_code(struct bus_call *call, enum err_code code);
 
 #endif

@@ -35,7 +35,7 @@
 	  "nng addresses of the transport service, likewise")                  \
 	X(LISTEN, "listen", CONFIG_STR, "", 0, 256,                            \
 	  "the nng address a service listens on; empty: the first of its "     \
-	  "<service>_address")                                                 \
+	  "<service>_address; its events leave beside it (proto/README.md)")   \
 	X(HTTP_HOST, "http_host", CONFIG_STR, "0.0.0.0", 1, 64,                \
 	  "numeric address the gateway listens on")                            \
 	X(HTTP_PORT, "http_port", CONFIG_INT, "8887", 0, 65535,                \

@@ -5,6 +5,7 @@
 
 #include "proto/resources/resources.h"
 #include "proto/writer.h"
+#include "services/common/bus_record.h"
 #include "services/common/log.h"
 
 #include <stdlib.h>
@@ -254,15 +255,8 @@ void resource_versions(void *service, struct bus_call *call)
 /* The options of a list, checked. False: it was answered. */
 static bool read_query(struct resource_work *work, struct value *options)
 {
-	struct reader reader;
-	struct err err = {0};
-
-	reader_init(&reader, bus_call_request(work->call)->args);
-	if (record_decode(&query_record, RECORD_CREATE, &reader, work->arena,
-			  options, &err) != ERR_OK) {
-		resource_reply_fail(work, &err);
+	if (!bus_call_args(work->call, &query_record, options))
 		return false;
-	}
 	record_default(&query_record, options);
 	return true;
 }

@@ -15,10 +15,8 @@ void resource_reply_fail(struct resource_work *work, const struct err *err)
 
 void resource_reply_code(struct resource_work *work, enum err_code code)
 {
-	struct err err;
-
-	err_code_set(&err, code);
-	resource_reply_fail(work, &err);
+	buffer_fini(&work->query.sql);
+	bus_reply_code(work->call, code);
 }
 
 void resource_reply_ok(struct resource_work *work, int64_t version)

@@ -1,34 +1,25 @@
 #include "services/provider/status.h"
 
-#include "proto/writer.h"
+#include "proto/resources/resources.h"
+#include "services/common/bus_record.h"
 #include "services/common/resource_service.h"
+
+#include <inttypes.h>
 
 static void on_found(void *arg, const struct database_result *result,
 		     const struct database_error *error)
 {
+	static const struct value offline[PROVIDER_STATUS_FIELDS] = {
+		[PROVIDER_STATUS_STATUS] = DEFAULT_STR("OFFLINE"),
+	};
 	struct bus_call *call = arg;
-	struct buffer *out = bus_call_body(call);
-	struct err err;
 
-	if (error || database_rows(result) == 0) {
-		err_code_set(&err, error ? error->code : ERR_NOT_FOUND);
-		bus_reply_error(call, &err);
-		return;
-	}
-	writer_map(out, 1);
-	writer_text(out, "status");
-	writer_text(out, "OFFLINE");
-	bus_reply_ok(call, 0);
-}
-
-static int64_t id_of(const struct bus_call *call)
-{
-	struct reader reader;
-
-	reader_init(&reader, bus_call_request(call)->args);
-	if (reader_map(&reader) != 1 || !slice_is(reader_str(&reader), "id"))
-		return 0;
-	return reader_id(&reader);
+	if (error)
+		bus_reply_code(call, error->code);
+	else if (database_rows(result) == 0)
+		bus_reply_code(call, ERR_NOT_FOUND);
+	else
+		bus_reply_record(call, &provider_status_record, offline, 0);
 }
 
 void status_get(void *service, struct bus_call *call)
@@ -36,15 +27,11 @@ void status_get(void *service, struct bus_call *call)
 	const struct resource_service *running = service;
 	struct arena *arena = bus_call_arena(call);
 	const char **params = arena_alloc(arena, sizeof(*params));
-	const int64_t id = id_of(call);
-	struct err err;
+	struct value args[ID_FIELDS];
 
-	if (id <= 0) {
-		err_set(&err, ERR_MALFORMED, "malformed arguments");
-		bus_reply_error(call, &err);
+	if (!bus_call_args(call, &id_record, args))
 		return;
-	}
-	params[0] = arena_printf(arena, "%lld", (long long)id);
+	params[0] = arena_printf(arena, "%" PRId64, args[ID_ID].integer);
 	const struct database_statement statement = {
 		.lane = DATABASE_READ,
 		.name = "provider.status",

@@ -1,9 +1,9 @@
 #include "services/system/admin.h"
 
 #include "proto/resources/resources.h"
+#include "services/common/bus_record.h"
 #include "services/common/log.h"
 #include "services/common/session.h"
-#include "services/system/lockout.h"
 #include "services/system/system.h"
 
 #include <inttypes.h>
@@ -78,11 +78,11 @@ static void on_renamed(void *arg, const struct database_result *result,
 		return;
 	}
 	if (error) {
-		system_reply_code(change->call, error->code);
+		bus_reply_code(change->call, error->code);
 		return;
 	}
 	if (database_rows(result) == 0) {
-		system_reply_code(change->call, ERR_NOT_FOUND);
+		bus_reply_code(change->call, ERR_NOT_FOUND);
 		return;
 	}
 	log_change(change, LOG_INFO, "admin.renamed");
@@ -93,7 +93,7 @@ void admin_username(void *service, struct bus_call *call)
 {
 	struct value values[ADMIN_USERNAME_FIELDS];
 
-	if (!system_args(call, &admin_username_record, values))
+	if (!bus_call_args(call, &admin_username_record, values))
 		return;
 
 	struct change *change = change_new(service, call);
@@ -127,7 +127,7 @@ static void on_stored(void *arg, const struct database_result *result,
 	struct change *change = arg;
 
 	if (error) {
-		system_reply_code(change->call, error->code);
+		bus_reply_code(change->call, error->code);
 		return;
 	}
 	if (database_rows(result) == 0) {
@@ -148,7 +148,7 @@ static void on_hashed(void *arg, bool good, const char *hash)
 
 	system_hash_done(change->system);
 	if (!good) {
-		system_reply_code(change->call, ERR_INTERNAL);
+		bus_reply_code(change->call, ERR_INTERNAL);
 		return;
 	}
 	change->params[1] = change->old_hash;
@@ -175,12 +175,9 @@ static void on_told(void *arg, const struct lockout_verdict *verdict,
 {
 	struct change *change = arg;
 
-	if (code)
-		system_reply_code(change->call, code);
-	else if (verdict->left_s > 0)
-		system_reply_locked(change->system, change->call,
-				    verdict->left_s);
-	else if (!change->good)
+	if (!system_admits(change->system, change->call, verdict, code))
+		return;
+	if (!change->good)
 		refuse_old(change);
 	else
 		system_hash(change->system, change->call, change->new_password,
@@ -208,11 +205,11 @@ static void on_hash_found(void *arg, const struct database_result *result,
 	struct change *change = arg;
 
 	if (error) {
-		system_reply_code(change->call, error->code);
+		bus_reply_code(change->call, error->code);
 		return;
 	}
 	if (database_rows(result) == 0) {
-		system_reply_code(change->call, ERR_NOT_FOUND);
+		bus_reply_code(change->call, ERR_NOT_FOUND);
 		return;
 	}
 	change->old_hash = arena_strdup(bus_call_arena(change->call),
@@ -225,7 +222,7 @@ void admin_password(void *service, struct bus_call *call)
 {
 	struct value values[ADMIN_PASSWORD_FIELDS];
 
-	if (!system_args(call, &admin_password_record, values))
+	if (!bus_call_args(call, &admin_password_record, values))
 		return;
 
 	struct change *change = change_new(service, call);

@@ -1,9 +1,9 @@
 #include "services/system/auth.h"
 
 #include "proto/resources/resources.h"
+#include "services/common/bus_record.h"
 #include "services/common/log.h"
 #include "services/common/session.h"
-#include "services/system/lockout.h"
 #include "services/system/system.h"
 
 #include <time.h>
@@ -66,7 +66,7 @@ static struct value int_value(int64_t number)
 static void reply_token_set(struct bus_call *call,
 			    const struct session_tokens *tokens)
 {
-	system_reply(
+	bus_reply_record(
 		call, &token_set_record,
 		(const struct value[TOKEN_SET_FIELDS]){
 			[TOKEN_SET_TOKEN_TYPE] = str_value("Bearer"),
@@ -74,14 +74,15 @@ static void reply_token_set(struct bus_call *call,
 			[TOKEN_SET_REFRESH_TOKEN] = str_value(tokens->refresh),
 			[TOKEN_SET_EXPIRES_IN] =
 				int_value(seconds_until(tokens->expires_at)),
-		});
+		},
+		0);
 }
 
 static void reply_login_tokens(struct bus_call *call,
 			       const struct session_tokens *tokens,
 			       struct slice role)
 {
-	system_reply(
+	bus_reply_record(
 		call, &login_tokens_record,
 		(const struct value[LOGIN_TOKENS_FIELDS]){
 			[LOGIN_TOKENS_TOKEN_TYPE] = str_value("Bearer"),
@@ -94,7 +95,8 @@ static void reply_login_tokens(struct bus_call *call,
 				int_value(seconds_until(tokens->expires_at)),
 			[LOGIN_TOKENS_ROLE] = {.kind = VALUE_STR,
 					       .string = role},
-		});
+		},
+		0);
 }
 
 static void log_sign_in(const struct sign_in *sign_in, enum log_level level,
@@ -113,7 +115,7 @@ static void on_made(void *arg, const struct session_tokens *tokens,
 	struct sign_in *sign_in = arg;
 
 	if (code) {
-		system_reply_code(sign_in->call, code);
+		bus_reply_code(sign_in->call, code);
 		return;
 	}
 	sign_in->system->signed_in++;
@@ -131,7 +133,7 @@ static void refuse_wrong(struct sign_in *sign_in, bool filled)
 	log_sign_in(sign_in, LOG_WARN, "auth.refused");
 	if (filled)
 		log_sign_in(sign_in, LOG_WARN, "auth.locked");
-	system_reply_code(sign_in->call, ERR_SIGN_IN);
+	bus_reply_code(sign_in->call, ERR_SIGN_IN);
 }
 
 static void on_told(void *arg, const struct lockout_verdict *verdict,
@@ -139,12 +141,9 @@ static void on_told(void *arg, const struct lockout_verdict *verdict,
 {
 	struct sign_in *sign_in = arg;
 
-	if (code)
-		system_reply_code(sign_in->call, code);
-	else if (verdict->left_s > 0)
-		system_reply_locked(sign_in->system, sign_in->call,
-				    verdict->left_s);
-	else if (!sign_in->good)
+	if (!system_admits(sign_in->system, sign_in->call, verdict, code))
+		return;
+	if (!sign_in->good)
 		refuse_wrong(sign_in, verdict->filled);
 	else
 		session_create(sign_in->system->cache, &sign_in->principal,
@@ -185,7 +184,7 @@ static void on_found(void *arg, const struct database_result *result,
 	struct principal *principal = &sign_in->principal;
 
 	if (error) {
-		system_reply_code(sign_in->call, error->code);
+		bus_reply_code(sign_in->call, error->code);
 		return;
 	}
 	if (database_rows(result) == 0) {
@@ -224,12 +223,9 @@ static void on_asked(void *arg, const struct lockout_verdict *verdict,
 {
 	struct sign_in *sign_in = arg;
 
-	if (code)
-		system_reply_code(sign_in->call, code);
-	else if (verdict->left_s > 0)
-		system_reply_locked(sign_in->system, sign_in->call,
-				    verdict->left_s);
-	else if (sign_in->of_tenant)
+	if (!system_admits(sign_in->system, sign_in->call, verdict, code))
+		return;
+	if (sign_in->of_tenant)
 		/* No tenant is kept here yet, so this is no user's name. */
 		check(sign_in, NULL);
 	else
@@ -241,7 +237,7 @@ static void sign_in_by_name(struct system *system, struct bus_call *call,
 {
 	struct value values[SIGN_IN_FIELDS];
 
-	if (!system_args(call, &sign_in_record, values))
+	if (!bus_call_args(call, &sign_in_record, values))
 		return;
 
 	struct sign_in *sign_in = sign_in_new(system, call, answer);
@@ -268,7 +264,7 @@ static void on_refreshed(void *arg, const struct session_tokens *tokens,
 	struct bus_call *call = arg;
 
 	if (code)
-		system_reply_code(call, code);
+		bus_reply_code(call, code);
 	else
 		reply_token_set(call, tokens);
 }
@@ -284,7 +280,7 @@ void auth_refresh(void *service, struct bus_call *call)
 {
 	struct value values[REFRESH_FIELDS];
 
-	if (system_args(call, &refresh_record, values))
+	if (bus_call_args(call, &refresh_record, values))
 		refresh(service, call, &values[REFRESH_REFRESH_TOKEN]);
 }
 
@@ -335,7 +331,7 @@ void auth_oauth_token(void *service, struct bus_call *call)
 {
 	struct value values[OAUTH_TOKEN_FIELDS];
 
-	if (!system_args(call, &oauth_token_record, values))
+	if (!bus_call_args(call, &oauth_token_record, values))
 		return;
 	if (slice_is(values[OAUTH_TOKEN_GRANT_TYPE].string, "password"))
 		oauth_by_password(service, call, values);
@@ -355,10 +351,10 @@ static void on_session(void *arg, const struct session *session,
 	const struct session_call *asked = arg;
 
 	if (code) {
-		system_reply_code(asked->call, code);
+		bus_reply_code(asked->call, code);
 		return;
 	}
-	system_reply(
+	bus_reply_record(
 		asked->call, &login_record,
 		(const struct value[LOGIN_FIELDS]){
 			[LOGIN_ACCESS_TOKEN] = {.kind = VALUE_STR,
@@ -368,7 +364,8 @@ static void on_session(void *arg, const struct session *session,
 				int_value(seconds_until(session->expires_at)),
 			[LOGIN_ROLE] = {.kind = VALUE_STR,
 					.string = session->principal.role},
-		});
+		},
+		0);
 }
 
 void auth_session(void *service, struct bus_call *call)
@@ -376,10 +373,10 @@ void auth_session(void *service, struct bus_call *call)
 	struct system *system = service;
 	struct value values[ACCESS_TOKEN_FIELDS];
 
-	if (!system_args(call, &access_token_record, values))
+	if (!bus_call_args(call, &access_token_record, values))
 		return;
 	if (values[ACCESS_TOKEN_ACCESS_TOKEN].kind != VALUE_STR) {
-		system_reply_code(call, ERR_UNAUTHORIZED);
+		bus_reply_code(call, ERR_UNAUTHORIZED);
 		return;
 	}
 
@@ -397,7 +394,7 @@ static void on_signed_out(void *arg, enum err_code code)
 	struct bus_call *call = arg;
 
 	if (code)
-		system_reply_code(call, code);
+		bus_reply_code(call, code);
 	else
 		bus_reply_ok(call, 0);
 }
@@ -407,7 +404,7 @@ void auth_sign_out(void *service, struct bus_call *call)
 	struct system *system = service;
 	struct value values[ACCESS_TOKEN_FIELDS];
 
-	if (!system_args(call, &access_token_record, values))
+	if (!bus_call_args(call, &access_token_record, values))
 		return;
 	/* Without a session there is nothing to end. */
 	if (values[ACCESS_TOKEN_ACCESS_TOKEN].kind != VALUE_STR) {
@@ -423,11 +420,12 @@ void auth_user(void *service, struct bus_call *call)
 	const struct principal *principal = &bus_call_request(call)->principal;
 
 	(void)service;
-	system_reply(
+	bus_reply_record(
 		call, &signed_in_user_record,
 		(const struct value[SIGNED_IN_USER_FIELDS]){
 			[SIGNED_IN_USER_ROLE] = {.kind = VALUE_STR,
 						 .string = principal->role},
 			/* The rest always is as its default. */
-		});
+		},
+		0);
 }

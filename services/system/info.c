@@ -1,6 +1,7 @@
 #include "services/system/info.h"
 
 #include "proto/resources/resources.h"
+#include "services/common/bus_record.h"
 #include "services/system/system.h"
 
 #include <arpa/inet.h>
@@ -127,14 +128,14 @@ void info_get(void *service, struct bus_call *call)
 	const struct info *info = &system->info;
 	struct value query[INFO_QUERY_FIELDS];
 
-	if (!system_args(call, &info_query_record, query))
+	if (!bus_call_args(call, &info_query_record, query))
 		return;
 	/* No tenant is kept here yet, so none has this domain. */
 	if (query[INFO_QUERY_DOMAIN].kind == VALUE_STR) {
-		system_reply_code(call, ERR_NOT_FOUND);
+		bus_reply_code(call, ERR_NOT_FOUND);
 		return;
 	}
-	system_reply(
+	bus_reply_record(
 		call, &info_record,
 		(const struct value[INFO_FIELDS]){
 			[INFO_WEB_DOMAIN] = text_or_null(info->web_domain),
@@ -150,5 +151,6 @@ void info_get(void *service, struct bus_call *call)
 				text_or_null(info->dns_servers[0]),
 			[INFO_SECONDARY_DNS_SERVER] =
 				text_or_null(info->dns_servers[1]),
-		});
+		},
+		0);
 }

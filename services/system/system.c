@@ -1,7 +1,6 @@
 #include "services/system/system.h"
 
 #include "proto/mem.h"
-#include "proto/record.h"
 #include "services/system/admin.h"
 #include "services/system/auth.h"
 
@@ -26,44 +25,22 @@ static const struct bus_method methods[] = {
 	{"admin.password", admin_password, PRINCIPAL_SYSTEM},
 };
 
-bool system_args(struct bus_call *call, const struct record *record,
-		 struct value *values)
+bool system_admits(struct system *system, struct bus_call *call,
+		   const struct lockout_verdict *verdict, enum err_code code)
 {
-	struct reader reader;
-	struct err err = {0};
+	struct err err;
 
-	reader_init(&reader, bus_call_request(call)->args);
-	if (record_decode(record, RECORD_CREATE, &reader, bus_call_arena(call),
-			  values, &err) == ERR_OK)
+	if (code) {
+		bus_reply_code(call, code);
+		return false;
+	}
+	if (verdict->left_s == 0)
 		return true;
-	bus_reply_error(call, &err);
-	return false;
-}
-
-void system_reply(struct bus_call *call, const struct record *record,
-		  const struct value *values)
-{
-	record_encode(record, RECORD_FULL, values, bus_call_body(call));
-	bus_reply_ok(call, 0);
-}
-
-void system_reply_code(struct bus_call *call, enum err_code code)
-{
-	struct err err = {0};
-
-	err_code_set(&err, code);
-	bus_reply_error(call, &err);
-}
-
-void system_reply_locked(struct system *system, struct bus_call *call,
-			 unsigned left_s)
-{
-	struct err err = {0};
-
 	system->locked++;
 	err_set(&err, ERR_RATE_LIMITED, "too many failed sign-ins");
-	err.retry_after_s = left_s;
+	err.retry_after_s = verdict->left_s;
 	bus_reply_error(call, &err);
+	return false;
 }
 
 static bool hash_begin(struct system *system, struct bus_call *call)

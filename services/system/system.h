@@ -23,7 +23,7 @@
  * lane.
  */
 
-#include "proto/field.h"
+#include "proto/error.h"
 #include "services/common/bus_server.h"
 #include "services/common/cache.h"
 #include "services/common/config.h"
@@ -34,6 +34,7 @@
 #include "services/common/secrets.h"
 #include "services/system/first.h"
 #include "services/system/info.h"
+#include "services/system/lockout.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,21 +65,10 @@ struct system {
 
 extern const struct process_kind system_process;
 
-/* Reads the arguments of a call. False: they break a rule, and the call was
- * answered. */
-bool system_args(struct bus_call *call, const struct record *record,
-		 struct value *values);
-
-/* Answers with a record. */
-void system_reply(struct bus_call *call, const struct record *record,
-		  const struct value *values);
-
-/* Answers with an error and its own text. */
-void system_reply_code(struct bus_call *call, enum err_code code);
-
-/* Answers a call whose source address is locked out (lockout.h). */
-void system_reply_locked(struct system *system, struct bus_call *call,
-			 unsigned left_s);
+/* Whether the source of a call may try a password, as lockout_tell() said.
+ * False: it may not, or that is not known, and the call was answered. */
+bool system_admits(struct system *system, struct bus_call *call,
+		   const struct lockout_verdict *verdict, enum err_code code);
 
 /* A password is hashed or checked, as secrets.h says; false, with the call
  * answered, where SYSTEM_HASHES_MAX are already. done calls

@@ -1,8 +1,8 @@
 #include "services/transport/key.h"
 
-#include "proto/record.h"
 #include "proto/resources/resources.h"
 #include "proto/writer.h"
+#include "services/common/bus_record.h"
 #include "services/common/log.h"
 #include "services/common/resource_service.h"
 #include "services/transport/certificate.h"
@@ -16,14 +16,6 @@ struct work {
 	struct bus_call *call;
 	const char *params[2];
 };
-
-static void reply_code(struct bus_call *call, enum err_code code)
-{
-	struct err err;
-
-	err_code_set(&err, code);
-	bus_reply_error(call, &err);
-}
 
 static struct work *work_new(void *service, struct bus_call *call)
 {
@@ -76,21 +68,19 @@ static void on_read(void *arg, const struct database_result *result,
 	struct buffer clear = {0};
 
 	if (error) {
-		reply_code(work->call, error->code);
+		bus_reply_code(work->call, error->code);
 		return;
 	}
 	const bool given = database_rows(result) > 0;
 
 	if (given && !read_row(work, result, values, &clear)) {
-		reply_code(work->call, ERR_INTERNAL);
+		bus_reply_code(work->call, ERR_INTERNAL);
 		return;
 	}
-	record_encode(&key_record, RECORD_FULL, values,
-		      bus_call_body(work->call));
+	bus_reply_record(work->call, &key_record, values,
+			 given ? (uint64_t)database_int(result, 0, 2) : 0);
 	secrets_wipe(clear.data, clear.size);
 	buffer_fini(&clear);
-	bus_reply_ok(work->call,
-		     given ? (uint64_t)database_int(result, 0, 2) : 0);
 }
 
 void key_get(void *service, struct bus_call *call)
@@ -106,7 +96,7 @@ static void on_versions(void *arg, const struct database_result *result,
 	struct buffer *out = bus_call_body(work->call);
 
 	if (error) {
-		reply_code(work->call, error->code);
+		bus_reply_code(work->call, error->code);
 		return;
 	}
 	const bool given = database_rows(result) > 0;
@@ -136,7 +126,7 @@ static void on_written(void *arg, const struct database_result *result,
 	struct work *work = arg;
 
 	if (error) {
-		reply_code(work->call, error->code);
+		bus_reply_code(work->call, error->code);
 		return;
 	}
 	const struct event event = {
@@ -153,17 +143,15 @@ static void on_written(void *arg, const struct database_result *result,
 /* The arguments, checked. False: it was answered. */
 static bool read_pair(struct bus_call *call, struct value *values)
 {
-	struct reader reader;
+	enum err_code code;
 	struct err err = {0};
 
-	reader_init(&reader, bus_call_request(call)->args);
-	enum err_code code = record_decode(&key_record, RECORD_CREATE, &reader,
-					   bus_call_arena(call), values, &err);
-
-	if (code == ERR_OK && values[KEY_KEY].string.size > SECRETS_CLEAR_MAX)
+	if (!bus_call_args(call, &key_record, values))
+		return false;
+	if (values[KEY_KEY].string.size > SECRETS_CLEAR_MAX)
 		code = err_field(&err, "key", "is longer than %d bytes",
 				 SECRETS_CLEAR_MAX);
-	if (code == ERR_OK)
+	else
 		code = certificate_check(values[KEY_CRT].string,
 					 values[KEY_KEY].string, &err);
 	if (code != ERR_OK)

@@ -1,6 +1,7 @@
 /* Batches of frames from an untrusted peer: every view lies in the input, and
  * what was read, written again, reads the same. */
 
+#include "proto/event.h"
 #include "proto/message.h"
 
 #include <stdint.h>
@@ -129,11 +130,46 @@ static void replies(struct slice input)
 	}
 }
 
+static void event_again(const struct event *event)
+{
+	struct buffer bytes = {0};
+	struct reader reader;
+	struct event again = {0};
+
+	event_encode(event, &bytes);
+	require(bytes.size <= EVENT_BYTES_MAX);
+	reader_init(&reader, buffer_slice(&bytes));
+	require(event_decode(&reader, &again) == ERR_OK);
+	require(reader_done(&reader));
+	require(slice_eq(again.resource, event->resource));
+	require(again.id == event->id && again.version == event->version);
+	require(again.kind == event->kind);
+	buffer_fini(&bytes);
+}
+
+static void events(struct slice input)
+{
+	struct reader reader;
+	enum err_code code = ERR_OK;
+
+	reader_init(&reader, input);
+	while (code != ERR_MALFORMED && reader.at != reader.end) {
+		struct event event = {0};
+
+		code = event_decode(&reader, &event);
+		if (code != ERR_OK)
+			continue;
+		inside(event.resource, input);
+		event_again(&event);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct slice input = slice_of(data, size);
 
 	requests(input);
 	replies(input);
+	events(input);
 	return 0;
 }

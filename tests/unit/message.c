@@ -1,5 +1,6 @@
 #include "proto/message.h"
 
+#include "proto/event.h"
 #include "proto/writer.h"
 
 #include <criterion/criterion.h>
@@ -65,6 +66,15 @@ static void example_error(struct buffer *out)
 	buffer_fini(&body);
 }
 
+static void example_event(struct buffer *out)
+{
+	event_encode(&(struct event){.resource = SLICE("provider"),
+				     .id = 700551909773148160,
+				     .version = 3,
+				     .kind = EVENT_UPDATED},
+		     out);
+}
+
 /* Adds the bytes of a line "a1 7f  what it is" to out. */
 static void hex_add(const char *line, struct buffer *out)
 {
@@ -108,6 +118,7 @@ Test(message, examples_of_the_document)
 		{"request", example_request},
 		{"reply", example_reply},
 		{"error", example_error},
+		{"event", example_event},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -14,11 +14,6 @@
 #define R20(s) R10(s) R10(s)
 #define R25(s) R20(s) R5(s)
 
-#define MESSAGE(text)                                                          \
-	{                                                                      \
-		.data = (text), .size = sizeof(text) - 1                       \
-	}
-
 struct torture {
 	const char *name;
 	const char *title;
@@ -31,7 +26,7 @@ struct torture {
 static const struct torture tortures[] = {
 	{"3.1.1.1 wsinv", "A Short Tortuous INVITE",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:vivekg@chair-dnrc.example.com;unknownparam SIP/2.0\r\n"
 	 "TO :\r\n"
 	 " sip:vivekg@chair-dnrc.example.com ;   tag    = 1918181833n\r\n"
@@ -72,7 +67,7 @@ static const struct torture tortures[] = {
 	/* An unknown method. */
 	{"3.1.1.2 intmeth", "Wide Range of Valid Characters",
 	 SIP_VERDICT_REFUSE, 501,
-	 MESSAGE(
+	 SLICE(
 	 "!interesting-Method0123456789_*+`.%indeed'~ "
 	 "sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,"
 	 "weird!*pas$wo~d_too.(doesn't-it)@example.com SIP/2.0\r\n"
@@ -91,7 +86,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.1.3 esc01", "Valid Use of the % Escaping Mechanism",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:sips%3Auser%40example.com@example.net SIP/2.0\r\n"
 	 "To: sip:%75se%72@example.com\r\n"
 	 "From: <sip:I%20have%20spaces@example.net>;tag=938\r\n"
@@ -114,7 +109,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.1.4 escnull", "Escaped Nulls in URIs",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "To: sip:null-%00-null@example.com\r\n"
 	 "From: sip:null-%00-null@example.com;tag=839923423\r\n"
@@ -129,7 +124,7 @@ static const struct torture tortures[] = {
 	/* RE%47IST%45R is not REGISTER. */
 	{"3.1.1.5 esc02", "Use of % When It Is Not an Escape",
 	 SIP_VERDICT_REFUSE, 501,
-	 MESSAGE(
+	 SLICE(
 	 "RE%47IST%45R sip:registrar.example.com SIP/2.0\r\n"
 	 "To: \"%Z%45\" <sip:resource@example.com>\r\n"
 	 "From: \"%Z%45\" <sip:resource@example.com>;tag=f232jadfj23\r\n"
@@ -144,7 +139,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.1.6 lwsdisp", "No LWS between Display Name and <",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: caller<sip:caller@example.com>;tag=323\r\n"
@@ -156,7 +151,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.1.7 longreq", "Long Values in Header Fields",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "To: \"I have a user name of " R10("extreme") " proportion\""
 	 "<sip:user@example.com:6000;unknownparam1=very" R20("long") "value;"
@@ -221,7 +216,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.1.8 dblreq", "Extra Trailing Octets in a UDP Datagram",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "To: sip:j.user@example.com\r\n"
 	 "From: sip:j.user@example.com;tag=43251j3j324\r\n"
@@ -254,7 +249,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.1.9 semiuri", "Semicolon-Separated Parameters in URI User Part",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user;par=u%40example.net@example.com SIP/2.0\r\n"
 	 "To: sip:j_user@example.com\r\n"
 	 "From: sip:caller@example.org;tag=33242\r\n"
@@ -269,7 +264,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.1.10 transports", "Varied and Unknown Transport Types",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: <sip:caller@example.com>;tag=323\r\n"
@@ -286,7 +281,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.1.11 mpart01", "Multipart MIME Message",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 /* The signed part is cut to its first octets. */
 	 "MESSAGE sip:kumiko@example.org SIP/2.0\r\n"
 	 "Via: SIP/2.0/UDP 127.0.0.1:5070;"
@@ -320,7 +315,7 @@ static const struct torture tortures[] = {
 	 "--7a9cbec02ceef655--\r\n")},
 	{"3.1.1.12 unreason", "Unusual Reason Phrase",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "SIP/2.0 200 = 2**3 * 5**2 \320\275\320\276 \321\201\321\202\320\276 "
 	 "\320\264\320\265\320\262\321\217\320\275\320\276\321\201\321\202\320"
 	 "\276 \320\264\320\265\320\262\321\217\321\202\321\214 - "
@@ -344,7 +339,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.1.13 noreason", "Empty Reason Phrase",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "SIP/2.0 100 \r\n"
 	 "Via: SIP/2.0/UDP 192.0.2.105;branch=z9hG4bK2398ndaoe\r\n"
 	 "Call-ID: noreason.asndj203insdf99223ndf\r\n"
@@ -356,7 +351,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.1 badinv01", "Extraneous Header Field Separators",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:j.user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=134161461246\r\n"
@@ -378,7 +373,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.2 clerr", "Content Length Larger Than Message",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "Max-Forwards: 80\r\n"
 	 "To: sip:j.user@example.com\r\n"
@@ -400,7 +395,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.3 ncl", "Negative Content-Length",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "Max-Forwards: 254\r\n"
 	 "To: sip:j.user@example.com\r\n"
@@ -422,7 +417,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.4 scalar02", "Request Scalar Fields with Overlarge Values",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "Via: SIP/2.0/TCP host129.example.com;branch=z9hG4bK342sdfoi3\r\n"
 	 "To: <sip:user@example.com>\r\n"
@@ -438,7 +433,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.5 scalarlg", "Response Scalar Fields with Overlarge Values",
 	 SIP_VERDICT_DROP, 0,
-	 MESSAGE(
+	 SLICE(
 	 "SIP/2.0 503 Service Unavailable\r\n"
 	 "Via: SIP/2.0/TCP host129.example.com;branch=z9hG4bKzzxdiwo34sw;"
 	 "received=192.0.2.129\r\n"
@@ -452,7 +447,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.6 quotbal", "Unterminated Quoted String in Display Name",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "To: \"Mr. J. User <sip:j.user@example.com>\r\n"
 	 "From: sip:caller@example.net;tag=93334\r\n"
@@ -474,7 +469,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.7 ltgtruri", "<> Enclosing Request-URI",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE <sip:user@example.com> SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=39291\r\n"
@@ -496,7 +491,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.8 lwsruri", "Malformed SIP Request-URI (Embedded LWS)",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com; lr SIP/2.0\r\n"
 	 "To: sip:user@example.com;tag=3xfe-9921883-z9f\r\n"
 	 "From: sip:caller@example.net;tag=231413434\r\n"
@@ -518,7 +513,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.9 lwsstart", "Multiple SP Separating Request-Line Elements",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE  sip:user@example.com  SIP/2.0\r\n"
 	 "Max-Forwards: 8\r\n"
 	 "To: sip:user@example.com\r\n"
@@ -540,7 +535,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.10 trws", "SP Characters at End of Request-Line",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:remote-target@example.com SIP/2.0  \r\n"
 	 "Via: SIP/2.0/TCP host1.example.com;branch=z9hG4bK299342093\r\n"
 	 "To: <sip:remote-target@example.com>\r\n"
@@ -553,7 +548,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.11 escruri", "Escaped Headers in SIP Request-URI",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com?Route=%3Csip:example.com%3E SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=341518\r\n"
@@ -575,7 +570,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.12 baddate", "Invalid Time Zone in Date Header Field",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=2234923\r\n"
@@ -598,7 +593,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.13 regbadct", "Failure to Enclose name-addr URI in <>",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:user@example.com;tag=998332\r\n"
@@ -611,7 +606,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.14 badaspec", "Spaces within addr-spec",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user@example.org SIP/2.0\r\n"
 	 "Via: SIP/2.0/UDP host4.example.com:5060;branch=z9hG4bKkdju43234\r\n"
 	 "Max-Forwards: 70\r\n"
@@ -624,7 +619,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.15 baddn", "Non-token Characters in Display Name",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:t.watson@example.org SIP/2.0\r\n"
 	 "Via:     SIP/2.0/UDP c.example.com:5060;branch=z9hG4bKkdjuw\r\n"
 	 "Max-Forwards:      70\r\n"
@@ -637,7 +632,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.16 badvers", "Unknown Protocol Version",
 	 SIP_VERDICT_REFUSE, 505,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:t.watson@example.org SIP/7.0\r\n"
 	 "Via:     SIP/7.0/UDP c.example.com;branch=z9hG4bKkdjuw\r\n"
 	 "Max-Forwards:     70\r\n"
@@ -649,7 +644,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.17 mismatch01", "Start Line and CSeq Method Mismatch",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:j.user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=34525\r\n"
@@ -661,7 +656,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.1.2.18 mismatch02", "Unknown Method with CSeq Method Mismatch",
 	 SIP_VERDICT_REFUSE, 501,
-	 MESSAGE(
+	 SLICE(
 	 "NEWMETHOD sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:j.user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=34525\r\n"
@@ -681,7 +676,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.1.2.19 bigcode", "Overlarge Response Code",
 	 SIP_VERDICT_DROP, 0,
-	 MESSAGE(
+	 SLICE(
 	 "SIP/2.0 4294967301 better not break the receiver\r\n"
 	 "Via: SIP/2.0/UDP 192.0.2.105;branch=z9hG4bK2398ndaoe\r\n"
 	 "Call-ID: bigcode.asdof3uj203asdnf3429uasdhfas3ehjasdfas9i\r\n"
@@ -694,7 +689,7 @@ static const struct torture tortures[] = {
 	/* Told apart by sip_via_branch_unique(). */
 	{"3.2.1 badbranch", "Missing Transaction Identifier",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:caller@example.org;tag=33242\r\n"
@@ -707,7 +702,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.3.1 insuf", "Missing Required Header Fields",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "CSeq: 193942 INVITE\r\n"
 	 "Via: SIP/2.0/UDP 192.0.2.95;branch=z9hG4bKkdj.insuf\r\n"
@@ -724,7 +719,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.3.2 unkscm", "Request-URI with Unknown Scheme",
 	 SIP_VERDICT_REFUSE, 416,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=384\r\n"
@@ -736,7 +731,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.3.3 novelsc", "Request-URI with Known but Atypical Scheme",
 	 SIP_VERDICT_REFUSE, 416,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=384\r\n"
@@ -749,7 +744,7 @@ static const struct torture tortures[] = {
 	/* An AoR is a SIP URI. */
 	{"3.3.4 unksm2", "Unknown URI Schemes in Header Fields",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "To: isbn:2983792873\r\n"
 	 "From: <http://www.example.com>;tag=3234233\r\n"
@@ -762,7 +757,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.3.5 bext01", "Proxy-Require and Require",
 	 SIP_VERDICT_REFUSE, 420,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:j_user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=242etr\r\n"
@@ -777,7 +772,7 @@ static const struct torture tortures[] = {
 	/* 415 is the caller's. */
 	{"3.3.6 invut", "Unknown Content-Type",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "Contact: <sip:caller@host5.example.net>\r\n"
 	 "To: sip:j.user@example.com\r\n"
@@ -795,7 +790,7 @@ static const struct torture tortures[] = {
 	/* 401 is the caller's. */
 	{"3.3.7 regaut01", "Unknown Authorization Scheme",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "To: sip:j.user@example.com\r\n"
 	 "From: sip:j.user@example.com;tag=87321hj23128\r\n"
@@ -808,7 +803,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.3.8 multi01", "Multiple Values in Single Value Required Fields",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@company.com SIP/2.0\r\n"
 	 "Contact: <sip:caller@host25.example.net>\r\n"
 	 "Via: SIP/2.0/UDP 192.0.2.25;branch=z9hG4bKkdjuw\r\n"
@@ -837,7 +832,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.3.9 mcl01", "Multiple Content-Length Values",
 	 SIP_VERDICT_REFUSE, 400,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user@example.com SIP/2.0\r\n"
 	 "Via: SIP/2.0/UDP host5.example.net;branch=z9hG4bK293423\r\n"
 	 "To: sip:user@example.com\r\n"
@@ -854,7 +849,7 @@ static const struct torture tortures[] = {
 	/* Not our one Via. */
 	{"3.3.10 bcast", "200 OK Response with Broadcast Via Header Field Value",
 	 SIP_VERDICT_DROP, 0,
-	 MESSAGE(
+	 SLICE(
 	 "SIP/2.0 200 OK\r\n"
 	 "Via: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1324923\r\n"
 	 "Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK1saber23\r\n"
@@ -877,7 +872,7 @@ static const struct torture tortures[] = {
 	/* For a user agent. */
 	{"3.3.11 zeromf", "Max-Forwards of Zero",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "OPTIONS sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:caller@example.net;tag=3ghsd41\r\n"
@@ -889,7 +884,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.3.12 cparam01", "REGISTER with a Contact Header Parameter",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "Via: SIP/2.0/UDP saturn.example.com:5060;branch=z9hG4bKkdjuw\r\n"
 	 "Max-Forwards: 70\r\n"
@@ -902,7 +897,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.3.13 cparam02", "REGISTER with a url-parameter",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "Via: SIP/2.0/UDP saturn.example.com:5060;branch=z9hG4bKkdjuw\r\n"
 	 "Max-Forwards: 70\r\n"
@@ -915,7 +910,7 @@ static const struct torture tortures[] = {
 	 "\r\n")},
 	{"3.3.14 regescrt", "REGISTER with a URL Escaped Header",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "REGISTER sip:example.com SIP/2.0\r\n"
 	 "To: sip:user@example.com\r\n"
 	 "From: sip:user@example.com;tag=8\r\n"
@@ -929,7 +924,7 @@ static const struct torture tortures[] = {
 	/* 406 is the caller's. */
 	{"3.3.15 sdp01", "Unacceptable Accept Offering",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:user@example.com SIP/2.0\r\n"
 	 "To: sip:j_user@example.com\r\n"
 	 "Contact: <sip:caller@host15.example.net>\r\n"
@@ -952,7 +947,7 @@ static const struct torture tortures[] = {
 	 "a=rtpmap:31 LPC\r\n")},
 	{"3.4.1 inv2543", "INVITE with RFC 2543 Syntax",
 	 SIP_VERDICT_ACCEPT, 0,
-	 MESSAGE(
+	 SLICE(
 	 "INVITE sip:UserB@example.com SIP/2.0\r\n"
 	 "Via: SIP/2.0/UDP iftgw.example.com\r\n"
 	 "From: <sip:+13035551111@ift.client.example.net;user=phone>\r\n"

@@ -42,7 +42,7 @@ static const char *const reason_texts[] = {
 	[DNS_NO_RECORD] = "the name has no such record",
 	[DNS_BAD_NAME] = "not a DNS name",
 	[DNS_FAILED] = "the name server failed",
-	[DNS_UNREACHABLE] = "no name server could be reached",
+	[DNS_UNREACHABLE] = "no name server could be reached or would answer",
 	[DNS_TIMEOUT] = "no answer in time",
 };
 
@@ -128,20 +128,21 @@ static void on_state(void *arg, int fd, int readable, int writable)
 					     (writable ? LOOP_WRITABLE : 0U));
 }
 
-static enum err_code channel_new(struct dns *dns, const char *servers,
-				 struct err *err)
+static enum err_code channel_open(struct dns *dns, const char *servers,
+				  int flags, struct err *err)
 {
 	struct ares_options options = {
+		.flags = flags,
 		.timeout = DNS_TRY_MS,
 		.tries = DNS_TRIES,
 		.ndomains = 0,
 		.sock_state_cb = on_state,
 		.sock_state_cb_data = dns,
 	};
-	int status = ares_init_options(&dns->channel, &options,
-				       ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-					       ARES_OPT_DOMAINS |
-					       ARES_OPT_SOCK_STATE_CB);
+	int status = ares_init_options(
+		&dns->channel, &options,
+		ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+			ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB);
 
 	if (status != ARES_SUCCESS)
 		return err_set(err, ERR_VALIDATE, "dns: %s",
@@ -155,6 +156,34 @@ static enum err_code channel_new(struct dns *dns, const char *servers,
 				 "dns servers \"%s\": not a list of address "
 				 "and port",
 				 servers);
+}
+
+static bool has_one_server(ares_channel channel)
+{
+	struct ares_addr_port_node *servers = NULL;
+
+	if (ares_get_servers_ports(channel, &servers) != ARES_SUCCESS)
+		return false;
+
+	bool one = servers && !servers->next;
+
+	ares_free_data(servers);
+	return one;
+}
+
+/* c-ares goes to the next server after SERVFAIL and the like, and forgets that
+ * answer for "could not connect". With one server there is no next, and what it
+ * said can be told. */
+static enum err_code channel_new(struct dns *dns, const char *servers,
+				 struct err *err)
+{
+	enum err_code code = channel_open(dns, servers, 0, err);
+
+	if (code || !has_one_server(dns->channel))
+		return code;
+	ares_destroy(dns->channel);
+	dns->channel = NULL;
+	return channel_open(dns, servers, ARES_FLAG_NOCHECKRESP, err);
 }
 
 enum err_code dns_new(struct loop *loop, const char *servers, struct dns **out,

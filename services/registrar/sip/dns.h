@@ -39,7 +39,8 @@ enum dns_reason {
 	DNS_NO_RECORD,	 /* it does, without a record of this type */
 	DNS_BAD_NAME,	 /* no DNS name at all */
 	DNS_FAILED,	 /* SERVFAIL, REFUSED, an answer that is broken */
-	DNS_UNREACHABLE, /* no name server could be reached */
+	DNS_UNREACHABLE, /* no name server could be reached; of several, also:
+			    each failed */
 	DNS_TIMEOUT,
 };
 

@@ -342,6 +342,8 @@ static void name_itself(struct resolve *r)
 
 static void service_hosts(struct resolve *r, struct service *service)
 {
+	if (service->count == 0)
+		return;
 	resolve_order(service->srvs, service->count, &r->resolver->random);
 	for (size_t i = 0; i < service->count; i++) {
 		const struct dns_srv *srv = &service->srvs[i];

@@ -1,0 +1,87 @@
+#ifndef REGISTRAR_BINDINGS_H
+#define REGISTRAR_BINDINGS_H
+
+/*
+ * The bindings of all addresses of record, in Redis: what several registrars
+ * share and what a registrar that was killed finds again.
+ *
+ *   binding:<address of record>   a value of binding.h; TTL: the longest of
+ *                                 its contacts
+ *   bindings                      sorted set of these keys, all of score 0 and
+ *                                 so in order of their bytes, for listing
+ *
+ * Every change is one atomic script, so that two registrars agree whoever
+ * comes first. The refresh of the one contact a phone has, and its first
+ * registration, are one short script and one trip. Whatever is more is read,
+ * decided here (binding_merge) and put back if the value is still what it was,
+ * else decided anew.
+ *
+ * The clock is that of Redis: the one that ends keys, and the same for
+ * registrars whose own clocks are apart. A value that cannot be read counts as
+ * absent, is logged and counted.
+ */
+
+#include "services/common/cache.h"
+#include "services/common/loop.h"
+#include "services/common/metrics.h"
+#include "services/registrar/binding.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct bindings;
+
+enum {
+	/* The longest address of record: a user of 64 characters, each of them
+	 * up to 4 bytes, '@' and a host name. */
+	BINDINGS_AOR_BYTES = 512,
+
+	/* Addresses of record of one page of a list. */
+	BINDINGS_PAGE_MAX = 100,
+};
+
+/* The cache outlives it, and is freed before it where commands are under way.
+ * metrics may be NULL. */
+struct bindings *bindings_new(struct loop *loop, struct cache *cache,
+			      struct metrics *metrics);
+void bindings_free(struct bindings *bindings);
+
+/* The end of a change: the bindings there are now, views good until the
+ * function returns. set is NULL unless code is ERR_OK. ERR_UNAVAILABLE: nothing
+ * was done. ERR_LOST, ERR_DEADLINE: it may have been. ERR_INTERNAL: Redis
+ * refused it. ERR_CONFLICT: others changed it again and again meanwhile,
+ * nothing was done. */
+typedef void bindings_change_fn(void *arg, enum binding_outcome outcome,
+				const struct binding_set *set,
+				enum err_code code);
+
+/* Applies a change, or with neither contacts nor all answers what there is. The
+ * change is copied. aor: at most BINDINGS_AOR_BYTES. done is never called from
+ * within. */
+void bindings_change(struct bindings *bindings, struct slice aor,
+		     const struct binding_change *change, uint32_t deadline_ms,
+		     bindings_change_fn *done, void *arg);
+
+struct bindings_entry {
+	struct slice aor;
+	struct binding_set set;
+};
+
+struct bindings_page {
+	size_t total; /* addresses of record there are */
+	size_t count;
+	const struct bindings_entry *entries; /* with bindings each */
+};
+
+/* page is NULL unless code is ERR_OK, and good until the function returns.
+ * ERR_UNAVAILABLE, ERR_INTERNAL. */
+typedef void bindings_list_fn(void *arg, const struct bindings_page *page,
+			      enum err_code code);
+
+/* The addresses of record that have bindings, in the order of their bytes;
+ * top: 1 to BINDINGS_PAGE_MAX. Those that have ended are taken out of the list
+ * as it is read: total counts what has ended on other pages. */
+void bindings_list(struct bindings *bindings, size_t skip, size_t top,
+		   uint32_t deadline_ms, bindings_list_fn *done, void *arg);
+
+#endif

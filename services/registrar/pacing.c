@@ -1,0 +1,330 @@
+#include "services/registrar/pacing.h"
+
+#include "proto/mem.h"
+#include "services/common/secrets.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { FIRST_BUCKETS = 64 };
+
+/* When the last requests left, the oldest at `next`. */
+struct window {
+	unsigned size;
+	unsigned next;
+	uint64_t *free_ms; /* owned: when each place is free again */
+};
+
+struct queue {
+	struct pacing_ticket *first, **end;
+};
+
+/*
+ * A destination with nobody waiting is kept while its window holds it.
+ *
+ *	idle --ask--> ready --sent, window full--> blocked --free again--> ready
+ *	  ^             |
+ *	  '--all sent---'  and once its window is empty it goes
+ */
+struct pacing_destination {
+	struct pacing *pacing;
+	struct sip_endpoint endpoint;
+	struct pacing_destination *next; /* of its bucket */
+	struct queue urgent;
+	struct queue normal;
+	struct window window;
+	struct agenda_entry entry; /* blocked: free again; idle: gone */
+	bool ready;
+	struct pacing_destination *ready_next;
+};
+
+struct pacing {
+	struct agenda *agenda;
+	uint64_t hold_ms;
+	unsigned destination_burst;
+	struct window window;
+	struct agenda_entry entry;
+	size_t waiting;
+	struct pacing_destination *ready_first, **ready_end;
+	uint64_t seed;
+	size_t count;
+	size_t bucket_count; /* a power of two */
+	struct pacing_destination **buckets;
+};
+
+static void window_init(struct window *window, unsigned size)
+{
+	window->size = size;
+	window->next = 0;
+	window->free_ms = mem_alloc(size * sizeof(*window->free_ms));
+}
+
+static uint64_t window_wait_ms(const struct window *window, uint64_t now_ms)
+{
+	const uint64_t free_ms = window->free_ms[window->next];
+
+	return free_ms > now_ms ? free_ms - now_ms : 0;
+}
+
+static void window_take(struct window *window, uint64_t free_ms)
+{
+	window->free_ms[window->next] = free_ms;
+	window->next = (window->next + 1) % window->size;
+}
+
+static void queue_init(struct queue *queue)
+{
+	queue->first = NULL;
+	queue->end = &queue->first;
+}
+
+static void queue_add(struct queue *queue, struct pacing_ticket *ticket)
+{
+	ticket->next = NULL;
+	ticket->link = queue->end;
+	*queue->end = ticket;
+	queue->end = &ticket->next;
+}
+
+static void queue_remove(struct queue *queue, struct pacing_ticket *ticket)
+{
+	*ticket->link = ticket->next;
+	if (ticket->next)
+		ticket->next->link = ticket->link;
+	else
+		queue->end = ticket->link;
+}
+
+static void on_pump(void *arg);
+
+struct pacing *pacing_new(struct agenda *agenda,
+			  const struct pacing_options *options)
+{
+	struct pacing *pacing = mem_alloc(sizeof(*pacing));
+
+	pacing->agenda = agenda;
+	pacing->hold_ms =
+		(options->window_ms ? options->window_ms : PACING_WINDOW_MS) +
+		PACING_SLACK_MS;
+	pacing->destination_burst = options->destination_burst
+					    ? options->destination_burst
+					    : PACING_DESTINATION_BURST;
+	window_init(&pacing->window,
+		    options->burst ? options->burst : PACING_BURST);
+	pacing->entry = (struct agenda_entry){.fn = on_pump, .arg = pacing};
+	pacing->ready_end = &pacing->ready_first;
+	secrets_random(&pacing->seed, sizeof(pacing->seed));
+	pacing->bucket_count = FIRST_BUCKETS;
+	pacing->buckets = mem_alloc(FIRST_BUCKETS * sizeof(*pacing->buckets));
+	return pacing;
+}
+
+static struct pacing_destination **
+bucket_of(const struct pacing *pacing, const struct sip_endpoint *endpoint)
+{
+	return &pacing->buckets[sip_endpoint_hash(endpoint, pacing->seed) &
+				(pacing->bucket_count - 1)];
+}
+
+static void destination_free(struct pacing_destination *destination)
+{
+	struct pacing *pacing = destination->pacing;
+	struct pacing_destination **at =
+		bucket_of(pacing, &destination->endpoint);
+
+	while (*at != destination)
+		at = &(*at)->next;
+	*at = destination->next;
+	pacing->count--;
+	agenda_clear(pacing->agenda, &destination->entry);
+	free(destination->window.free_ms);
+	free(destination);
+}
+
+void pacing_free(struct pacing *pacing)
+{
+	if (!pacing)
+		return;
+	assert(pacing->waiting == 0);
+	for (size_t i = 0; i < pacing->bucket_count; i++)
+		while (pacing->buckets[i])
+			destination_free(pacing->buckets[i]);
+	agenda_clear(pacing->agenda, &pacing->entry);
+	free(pacing->window.free_ms);
+	free(pacing->buckets);
+	free(pacing);
+}
+
+size_t pacing_waiting(const struct pacing *pacing)
+{
+	return pacing->waiting;
+}
+
+static void grow(struct pacing *pacing)
+{
+	struct pacing_destination **old = pacing->buckets;
+	const size_t old_count = pacing->bucket_count;
+
+	pacing->bucket_count *= 2;
+	pacing->buckets =
+		mem_alloc(pacing->bucket_count * sizeof(*pacing->buckets));
+	for (size_t i = 0; i < old_count; i++)
+		while (old[i]) {
+			struct pacing_destination *d = old[i];
+			struct pacing_destination **bucket =
+				bucket_of(pacing, &d->endpoint);
+
+			old[i] = d->next;
+			d->next = *bucket;
+			*bucket = d;
+		}
+	free(old);
+}
+
+static bool has_waiting(const struct pacing_destination *destination)
+{
+	return destination->urgent.first || destination->normal.first;
+}
+
+static void ready_add(struct pacing_destination *destination)
+{
+	struct pacing *pacing = destination->pacing;
+
+	agenda_clear(pacing->agenda, &destination->entry);
+	destination->ready = true;
+	destination->ready_next = NULL;
+	*pacing->ready_end = destination;
+	pacing->ready_end = &destination->ready_next;
+	if (!pacing->entry.place)
+		agenda_set(pacing->agenda, &pacing->entry, 0);
+}
+
+/* Blocked: its window has a place again. Idle: its window is empty. */
+static void on_entry(void *arg)
+{
+	struct pacing_destination *destination = arg;
+
+	if (has_waiting(destination))
+		ready_add(destination);
+	else
+		destination_free(destination);
+}
+
+static struct pacing_destination *
+destination_get(struct pacing *pacing, const struct sip_endpoint *endpoint)
+{
+	struct pacing_destination *d = *bucket_of(pacing, endpoint);
+
+	while (d && !sip_endpoint_eq(&d->endpoint, endpoint))
+		d = d->next;
+	if (d)
+		return d;
+	if (pacing->count == pacing->bucket_count)
+		grow(pacing);
+	d = mem_alloc(sizeof(*d));
+	d->pacing = pacing;
+	d->endpoint = *endpoint;
+	queue_init(&d->urgent);
+	queue_init(&d->normal);
+	window_init(&d->window, pacing->destination_burst);
+	d->entry = (struct agenda_entry){.fn = on_entry, .arg = d};
+
+	struct pacing_destination **bucket = bucket_of(pacing, endpoint);
+
+	d->next = *bucket;
+	*bucket = d;
+	pacing->count++;
+	return d;
+}
+
+/* Where a destination goes that is not in the list of ready ones. */
+static void settle(struct pacing_destination *destination)
+{
+	struct pacing *pacing = destination->pacing;
+	const uint64_t wait_ms = window_wait_ms(&destination->window,
+						agenda_now_ms(pacing->agenda));
+
+	if (!has_waiting(destination))
+		agenda_set(pacing->agenda, &destination->entry,
+			   pacing->hold_ms);
+	else if (wait_ms > 0)
+		agenda_set(pacing->agenda, &destination->entry, wait_ms);
+	else
+		ready_add(destination);
+}
+
+void pacing_ask(struct pacing *pacing, struct pacing_ticket *ticket,
+		const struct sip_endpoint *destination, bool urgent,
+		loop_fn *fn, void *arg)
+{
+	struct pacing_destination *d = destination_get(pacing, destination);
+
+	assert(!ticket->destination);
+	ticket->destination = d;
+	ticket->urgent = urgent;
+	ticket->fn = fn;
+	ticket->arg = arg;
+	queue_add(urgent ? &d->urgent : &d->normal, ticket);
+	pacing->waiting++;
+	if (!d->ready)
+		settle(d);
+}
+
+/* A ready destination stays in its list and is passed over when its turn
+ * comes; a blocked one goes at its time. */
+void pacing_drop(struct pacing_ticket *ticket)
+{
+	struct pacing_destination *d = ticket->destination;
+
+	if (!d)
+		return;
+	queue_remove(ticket->urgent ? &d->urgent : &d->normal, ticket);
+	ticket->destination = NULL;
+	d->pacing->waiting--;
+}
+
+static struct pacing_destination *ready_take(struct pacing *pacing)
+{
+	struct pacing_destination *d = pacing->ready_first;
+
+	pacing->ready_first = d->ready_next;
+	if (!pacing->ready_first)
+		pacing->ready_end = &pacing->ready_first;
+	d->ready = false;
+	return d;
+}
+
+/* One request of the destination whose turn it is. */
+static void let_go(struct pacing *pacing, uint64_t now_ms)
+{
+	struct pacing_destination *d = ready_take(pacing);
+	struct pacing_ticket *ticket =
+		d->urgent.first ? d->urgent.first : d->normal.first;
+
+	if (!ticket) {
+		settle(d);
+		return;
+	}
+	pacing_drop(ticket);
+	window_take(&pacing->window, now_ms + pacing->hold_ms);
+	window_take(&d->window, now_ms + pacing->hold_ms);
+	settle(d);
+	ticket->fn(ticket->arg);
+}
+
+static void on_pump(void *arg)
+{
+	struct pacing *pacing = arg;
+	const uint64_t now_ms = agenda_now_ms(pacing->agenda);
+
+	while (pacing->ready_first) {
+		const uint64_t wait_ms =
+			window_wait_ms(&pacing->window, now_ms);
+
+		if (wait_ms > 0) {
+			agenda_set(pacing->agenda, &pacing->entry, wait_ms);
+			return;
+		}
+		let_go(pacing, now_ms);
+	}
+}
