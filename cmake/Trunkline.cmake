@@ -52,9 +52,8 @@ function(trunkline_program name)
 endfunction()
 
 # A Criterion suite: tests/unit/<name>.c, run as ctest "unit.<name>".
-# SERVERS: it needs the private PostgreSQL and Redis of tests/servers.
 function(trunkline_test name)
-	cmake_parse_arguments(ARG "SERVERS" "" "SOURCES;LIBRARIES" ${ARGN})
+	cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
 	add_executable(test_${name} ${name}.c ${ARG_SOURCES})
 	target_link_libraries(test_${name} PRIVATE ${ARG_LIBRARIES}
 		PkgConfig::CRITERION)
@@ -62,10 +61,6 @@ function(trunkline_test name)
 	# Criterion looks at a test's process before LeakSanitizer ends it.
 	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 300
 		FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]+Sanitizer")
-	if(ARG_SERVERS)
-		set_tests_properties(unit.${name} PROPERTIES
-			FIXTURES_REQUIRED servers)
-	endif()
 endfunction()
 
 # A libFuzzer target: tests/fuzz/<name>.c with seeds in tests/fuzz/corpus/<name>.

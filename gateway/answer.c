@@ -97,15 +97,6 @@ static void cookie_set(struct answer *answer, const struct route *route,
 	buffer_fini(&cookie);
 }
 
-static int good_status(const struct route *route)
-{
-	if (route->shape == ROUTE_CREATE)
-		return 201;
-	if (route->shape == ROUTE_DESTROY || route->flags & ROUTE_NO_CONTENT)
-		return 204;
-	return 200;
-}
-
 static bool has_body(const struct route *route)
 {
 	return route->shape != ROUTE_UPDATE && route->shape != ROUTE_DESTROY &&
@@ -117,7 +108,7 @@ enum err_code answer_reply(struct answer *answer, const struct route *route,
 			   const struct reply *reply, bool secure,
 			   struct err *err)
 {
-	answer->http.status = good_status(route);
+	answer->http.status = route_good_status(route);
 	if (has_body(route)) {
 		enum err_code code = json_from_msgpack(
 			reply->body, dialect->id_append, &answer->body, err);

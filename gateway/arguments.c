@@ -111,6 +111,12 @@ static enum err_code option_write(const struct build *build,
 					 "is neither true nor false");
 		writer_bool(build->out, slice_is(value, "true"));
 		return ERR_OK;
+	case FIELD_ID:
+		if (!build->dialect->id_decode(value, &number))
+			return err_field(build->err, field->name,
+					 "is not an id");
+		writer_id(build->out, number);
+		return ERR_OK;
 	default:
 		writer_str(build->out, value);
 		return ERR_OK;
@@ -278,14 +284,14 @@ static enum err_code key_check(const struct build *build)
 	struct slice key = build->input->idempotency_key;
 	if (!key.data)
 		return ERR_OK;
-	bool good = key.size > 0 && key.size <= ARGUMENTS_KEY_BYTES_MAX;
+	bool good = key.size > 0 && key.size <= IDEMPOTENCY_KEY_BYTES_MAX;
 	for (size_t i = 0; good && i < key.size; i++)
 		good = key.data[i] > ' ' && key.data[i] < 0x7f;
 	if (good)
 		return ERR_OK;
 	return err_field(build->err, "Idempotency-Key",
 			 "is not 1 to %d visible ASCII characters",
-			 ARGUMENTS_KEY_BYTES_MAX);
+			 IDEMPOTENCY_KEY_BYTES_MAX);
 }
 
 static enum err_code id_read(const struct build *build, int64_t *id)
@@ -381,6 +387,40 @@ static enum err_code build_destroy(const struct build *build)
 	return ERR_OK;
 }
 
+/* The name of the next parameter of a route's path; absent: no more. */
+static struct slice param_name(const char **path)
+{
+	const char *open = strchr(*path, '{');
+
+	if (!open)
+		return slice_of(NULL, 0);
+	*path = strchr(open, '}');
+	return slice_of(open + 1, (size_t)(*path - open - 1));
+}
+
+/* Parameters of the path go along by their names; "id" is an id. */
+static enum err_code params_write(const struct build *build)
+{
+	const char *path = build->match->route->path;
+
+	for (size_t i = 0; i < build->match->param_count; i++) {
+		const struct slice name = param_name(&path);
+		int64_t id;
+
+		if (!slice_is(name, "id")) {
+			writer_str(build->out, name);
+			writer_str(build->out, build->match->params[i]);
+			continue;
+		}
+		enum err_code code = id_read(build, &id);
+
+		if (code != ERR_OK)
+			return code;
+		id_write(build, id);
+	}
+	return ERR_OK;
+}
+
 static enum err_code call_write(const struct build *build,
 				struct members *members)
 {
@@ -396,8 +436,11 @@ static enum err_code call_write(const struct build *build,
 		code = members_read(build, members, &bytes);
 	if (code != ERR_OK)
 		return code;
-	writer_map(build->out, options.count + members->count + token);
-	code = options_write(build, &options);
+	writer_map(build->out, (uint32_t)build->match->param_count +
+				       options.count + members->count + token);
+	code = params_write(build);
+	if (code == ERR_OK)
+		code = options_write(build, &options);
 	writer_raw(build->out, bytes);
 	if (token) {
 		writer_text(build->out, "access_token");

@@ -20,16 +20,12 @@ struct arguments_input {
 	struct slice token; /* the session's own, for ROUTE_TOKEN */
 };
 
-enum {
-	ARGUMENTS_KEY_BYTES_MAX = 255, /* of an Idempotency-Key */
-};
-
 /*
  * Appends the msgpack map of arguments. The body is transcoded in one pass; an
  * empty one is {}. Query parameters nobody knows are not looked at. On failure
  * out holds rubbish behind what it held: ERR_VALIDATE (a field names the
  * parameter or header), ERR_MALFORMED, ERR_MEDIA_TYPE, ERR_NOT_FOUND (the
- * path's id is none; ERR_VALIDATE for ROUTE_DESTROY, portsip-v22-facts 13).
+ * path's id is none; ERR_VALIDATE for ROUTE_DESTROY, as PortSIP v22 has it).
  */
 enum err_code arguments_build(const struct dialect *dialect,
 			      const struct route_match *match,

@@ -5,25 +5,17 @@
 #include "gateway/export.h"
 #include "gateway/own.h"
 #include "proto/mem.h"
+#include "services/common/clock.h"
 #include "services/common/log.h"
 #include "services/common/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct calls {
 	struct call *spare;
 	size_t count;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- memory of calls ---- */
 
@@ -100,7 +92,7 @@ static void log_access(const struct call *call, int status, size_t bytes,
 void call_over(struct call *call, int status, size_t bytes)
 {
 	struct gateway *gateway = call->gateway;
-	uint64_t duration_ns = now_ns() - call->started_ns;
+	uint64_t duration_ns = clock_now_ns() - call->started_ns;
 
 	traffic_count(gateway->traffic, call->row, status, duration_ns);
 	if (gateway->access_log)
@@ -313,7 +305,7 @@ static void call_fill(struct call *call, struct http_request *request)
 	call->request = request;
 	call->dialect = dialect_of_path(request->path);
 	call->row = router_count(gateway->router);
-	call->started_ns = now_ns();
+	call->started_ns = clock_now_ns();
 	call->deadline_ms =
 		loop_now_ms(gateway->loop) + gateway->call_deadline_ms;
 	call->secure = http_request_tls(request);

@@ -20,15 +20,6 @@ static struct slice token_check(struct slice token)
 	return good ? token : slice_of(NULL, 0);
 }
 
-static struct slice skip_spaces(struct slice text)
-{
-	while (text.size > 0 && text.data[0] == ' ')
-		text = slice_of(text.data + 1, text.size - 1);
-	while (text.size > 0 && text.data[text.size - 1] == ' ')
-		text.size--;
-	return text;
-}
-
 static struct slice bearer_token(struct slice authorization)
 {
 	static const struct slice scheme = SLICE("bearer ");
@@ -36,8 +27,8 @@ static struct slice bearer_token(struct slice authorization)
 	    strncasecmp(authorization.data, scheme.data, scheme.size) != 0)
 		return slice_of(NULL, 0);
 	return token_check(
-		skip_spaces(slice_of(authorization.data + scheme.size,
-				     authorization.size - scheme.size)));
+		slice_trim(slice_of(authorization.data + scheme.size,
+				    authorization.size - scheme.size)));
 }
 
 static struct slice cookie_token(struct slice cookie)
@@ -45,7 +36,7 @@ static struct slice cookie_token(struct slice cookie)
 	while (cookie.size > 0) {
 		const char *end = memchr(cookie.data, ';', cookie.size);
 		size_t size = end ? (size_t)(end - cookie.data) : cookie.size;
-		struct slice pair = skip_spaces(slice_of(cookie.data, size));
+		struct slice pair = slice_trim(slice_of(cookie.data, size));
 
 		if (slice_starts(pair, cookie_name))
 			return token_check(

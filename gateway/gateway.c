@@ -12,6 +12,7 @@ static const char *const service_names[ROUTE_SERVICES] = {
 	[ROUTE_PROVIDER] = "provider",
 	[ROUTE_SYSTEM] = "system",
 	[ROUTE_TRANSPORT] = "transport",
+	[ROUTE_REGISTRAR] = "registrar",
 };
 
 static enum err_code services_connect(struct gateway *gateway,

@@ -1,6 +1,7 @@
 #include "gateway/http.h"
 
 #include "gateway/closer.h"
+#include "gateway/status.h"
 #include "gateway/tls.h"
 #include "proto/mem.h"
 #include "services/common/log.h"
@@ -103,38 +104,6 @@ struct http_server {
 	uint64_t in_flight_refused;
 	uint64_t slow_readers;
 };
-
-static const char *status_reason(int status)
-{
-	static const struct {
-		int status;
-		const char *reason;
-	} reasons[] = {
-		{200, "OK"},
-		{201, "Created"},
-		{204, "No Content"},
-		{400, "Bad Request"},
-		{401, "Unauthorized"},
-		{403, "Forbidden"},
-		{404, "Not Found"},
-		{405, "Method Not Allowed"},
-		{409, "Conflict"},
-		{412, "Precondition Failed"},
-		{413, "Content Too Large"},
-		{415, "Unsupported Media Type"},
-		{429, "Too Many Requests"},
-		{500, "Internal Server Error"},
-		{501, "Not Implemented"},
-		{502, "Bad Gateway"},
-		{503, "Service Unavailable"},
-		{504, "Gateway Timeout"},
-	};
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
-		if (reasons[i].status == status)
-			return reasons[i].reason;
-	}
-	return "Other";
-}
 
 static h2o_socket_t *socket_of(h2o_req_t *h2o)
 {
@@ -374,7 +343,7 @@ static void faults_find(struct exchange *exchange)
 			  "the request target is not a path");
 	} else if (head_bytes(h2o) > HTTP_HEAD_BYTES_MAX) {
 		fault_set(exchange, ERR_TOO_LARGE,
-			  "the request head is larger than 32768 bytes");
+			  "the request head is too large");
 	} else if (server->in_flight > server->options.in_flight_max) {
 		server->in_flight_refused++;
 		fault_set(exchange, ERR_UNAVAILABLE,
@@ -407,7 +376,8 @@ static void head_fill(struct exchange *exchange,
 
 	assert(answer->header_count <= HTTP_HEADERS_MAX);
 	h2o->res.status = answer->status;
-	h2o->res.reason = status_reason(answer->status);
+	h2o->res.reason =
+		http_statuses[http_status_index(answer->status)].reason;
 	headers->size = 0;
 	if (answer->content_type)
 		h2o_add_header(pool, headers, H2O_TOKEN_CONTENT_TYPE,

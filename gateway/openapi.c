@@ -346,15 +346,17 @@ static const struct record *query_of(const struct route *route)
 static void parameters(struct document *doc, const struct route *route)
 {
 	bool first = true;
+	char key_schema[64];
 
+	snprintf(key_schema, sizeof(key_schema),
+		 "{\"type\":\"string\",\"minLength\":1,\"maxLength\":%d}",
+		 IDEMPOTENCY_KEY_BYTES_MAX);
 	raw(doc, "\"parameters\":[");
 	path_parameters(doc, route->path, &first);
 	if (query_of(route))
 		query_parameters(doc, query_of(route), &first);
 	if (route->shape == ROUTE_CREATE)
-		parameter(doc, &first, "header", "Idempotency-Key",
-			  "{\"type\":\"string\",\"minLength\":1,"
-			  "\"maxLength\":255}",
+		parameter(doc, &first, "header", "Idempotency-Key", key_schema,
 			  "The same key again within a day gives the same "
 			  "answer and makes nothing new.");
 	if (route->shape == ROUTE_UPDATE || route->shape == ROUTE_DESTROY)
@@ -385,40 +387,36 @@ static void request_body(struct document *doc, const struct route *route)
 	raw(doc, "}}}");
 }
 
-static int good_status(const struct route *route)
-{
-	if (route->shape == ROUTE_CREATE)
-		return 201;
-	if (route->shape == ROUTE_DESTROY || (route->flags & ROUTE_NO_CONTENT))
-		return 204;
-	return 200;
-}
-
 static bool has_json_answer(const struct route *route)
 {
 	return route->answer || route->shape == ROUTE_LIST ||
 	       route->shape == ROUTE_CREATE || route->shape == ROUTE_READ;
 }
 
+/* {count, items: [...]} */
+static void page_schema(struct document *doc, const struct record *record,
+			enum face face)
+{
+	raw(doc, "{\"type\":\"object\",\"required\":[\"items\"],"
+		 "\"properties\":{\"count\":{\"type\":\"integer\","
+		 "\"minimum\":0},\"items\":{\"type\":\"array\",\"items\":");
+	refer(doc, record, face);
+	raw(doc, "}}}");
+}
+
 static void answer_schema(struct document *doc, const struct route *route)
 {
-	const struct resource *resource = route->resource;
-
-	if (route->answer) {
+	if (route->flags & ROUTE_ITEMS)
+		page_schema(doc, route->answer, FACE_READ);
+	else if (route->answer)
 		refer(doc, route->answer, FACE_READ);
-	} else if (route->shape == ROUTE_READ) {
-		refer(doc, resource->record, FACE_READ);
-	} else if (route->shape == ROUTE_CREATE) {
+	else if (route->shape == ROUTE_READ)
+		refer(doc, route->resource->record, FACE_READ);
+	else if (route->shape == ROUTE_LIST)
+		page_schema(doc, route->resource->record, FACE_SUMMARY);
+	else
 		raw(doc, "{\"type\":\"object\",\"required\":[\"id\"],"
 			 "\"properties\":{\"id\":{\"type\":\"string\"}}}");
-	} else {
-		raw(doc, "{\"type\":\"object\",\"required\":[\"items\"],"
-			 "\"properties\":{\"count\":{\"type\":\"integer\","
-			 "\"minimum\":0},\"items\":{\"type\":\"array\","
-			 "\"items\":");
-		refer(doc, resource->record, FACE_SUMMARY);
-		raw(doc, "}}}");
-	}
 }
 
 static void responses(struct document *doc, const struct route *route)
@@ -432,7 +430,7 @@ static void responses(struct document *doc, const struct route *route)
 	}
 	buffer_printf(doc->out,
 		      ",\"responses\":{\"%d\":{\"description\":\"Done\"",
-		      good_status(route));
+		      route_good_status(route));
 	if (route->shape == ROUTE_EXPORT)
 		raw(doc, ",\"content\":{\"application/octet-stream\":{}}");
 	if (has_json_answer(route)) {

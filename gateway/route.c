@@ -35,6 +35,15 @@ static const char *const known_verbs[] = {
 static const char *const allow_texts[1 << VERBS] = {"", "GET, HEAD", "POST",
 						    "GET, HEAD, POST"};
 
+int route_good_status(const struct route *route)
+{
+	if (route->shape == ROUTE_CREATE)
+		return 201;
+	if (route->shape == ROUTE_DESTROY || route->flags & ROUTE_NO_CONTENT)
+		return 204;
+	return 200;
+}
+
 struct router *router_new(void)
 {
 	return mem_alloc(sizeof(struct router));

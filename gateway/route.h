@@ -22,6 +22,7 @@ enum route_service {
 	ROUTE_PROVIDER,
 	ROUTE_SYSTEM,
 	ROUTE_TRANSPORT,
+	ROUTE_REGISTRAR,
 	ROUTE_SERVICES,			/* how many */
 	ROUTE_GATEWAY = ROUTE_SERVICES, /* answered by the gateway itself */
 };
@@ -37,7 +38,7 @@ enum route_shape {
 	ROUTE_UPDATE,  /* {id}, body, If-Match -> 200 empty, ETag */
 	ROUTE_DESTROY, /* {id}, If-Match -> 204 */
 	ROUTE_EXPORT,  /* query options -> 200 attachment, streamed by pages */
-	ROUTE_CALL,    /* query and body members, as they are -> 200 */
+	ROUTE_CALL,    /* path, query and body members, by name -> 200 */
 };
 
 enum route_flag {
@@ -49,6 +50,7 @@ enum route_flag {
 				    * arguments "access_token" */
 	ROUTE_COOKIE = 1 << 5, /* a good answer sets, or ends, the login cookie,
 				* and the cookie is taken for a bearer token */
+	ROUTE_ITEMS = 1 << 6,  /* the answer is {count, items} of `answer` */
 };
 
 struct route {
@@ -62,9 +64,13 @@ struct route {
 	const struct resource *resource; /* of the resource shapes */
 	const struct record *query;	 /* ROUTE_CALL: query parameters */
 	const struct record *body;	 /* ROUTE_CALL: JSON body */
-	const struct record *answer;	 /* ROUTE_CALL: what comes back */
+	const struct record *answer;	 /* ROUTE_CALL, and ROUTE_READ without a
+					  * resource: what comes back */
 	const char *summary;		 /* one line, for OpenAPI */
 };
+
+/* The HTTP status of a good answer. */
+int route_good_status(const struct route *route);
 
 enum { ROUTE_PARAMS_MAX = 4 };
 

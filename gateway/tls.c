@@ -3,7 +3,7 @@
 #include <openssl/err.h>
 #include <string.h>
 
-/* AES-GCM and ChaCha20 with forward secrecy only (portsip-v22-facts, 7). */
+/* AES-GCM and ChaCha20 with forward secrecy only. */
 static const char tls12_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /* OpenSSL would ask on the terminal for the password of an encrypted key. */

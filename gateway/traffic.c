@@ -1,14 +1,9 @@
 #include "gateway/traffic.h"
 
-#include "proto/error.h"
+#include "gateway/status.h"
 #include "proto/mem.h"
 
 #include <stdlib.h>
-
-/* Every status the gateway answers; another would be a fault of ours and
- * counts as the last. */
-static const int statuses[] = {200, 201, 204, 400, 401, 403, 404, 405, 409,
-			       412, 413, 415, 429, 501, 502, 503, 504, 500};
 
 /* Upper bounds in microseconds and as Prometheus reads them. */
 static const struct {
@@ -21,13 +16,10 @@ static const struct {
 	{2500000, "2.5"}, {5000000, "5"},
 };
 
-enum {
-	STATUSES = sizeof(statuses) / sizeof(*statuses),
-	BOUNDS = sizeof(bounds) / sizeof(*bounds),
-};
+enum { BOUNDS = sizeof(bounds) / sizeof(*bounds) };
 
 struct row {
-	uint64_t answers[STATUSES];
+	uint64_t answers[HTTP_STATUSES];
 	uint64_t within[BOUNDS + 1]; /* not cumulative; the last: longer */
 	uint64_t count;
 	uint64_t sum_ns;
@@ -57,13 +49,10 @@ void traffic_count(struct traffic *traffic, size_t index, int status,
 		   uint64_t duration_ns)
 {
 	struct row *row = &traffic->rows[index];
-	size_t slot = 0;
-	while (slot < STATUSES - 1 && statuses[slot] != status)
-		slot++;
 	size_t bound = 0;
 	while (bound < BOUNDS && bounds[bound].us * 1000 < duration_ns)
 		bound++;
-	row->answers[slot]++;
+	row->answers[http_status_index(status)]++;
 	row->within[bound]++;
 	row->count++;
 	row->sum_ns += duration_ns;
@@ -87,12 +76,13 @@ static void answers_append(const struct traffic *traffic, size_t index,
 {
 	const struct row *row = &traffic->rows[index];
 
-	for (size_t i = 0; i < STATUSES; i++) {
+	for (size_t i = 0; i < HTTP_STATUSES; i++) {
 		if (row->answers[i] == 0)
 			continue;
 		buffer_append_str(out, "trunkline_http_requests_total{");
 		labels_append(traffic, index, out);
-		buffer_printf(out, ",status=\"%d\"} %llu\n", statuses[i],
+		buffer_printf(out, ",status=\"%d\"} %llu\n",
+			      http_statuses[i].status,
 			      (unsigned long long)row->answers[i]);
 	}
 }

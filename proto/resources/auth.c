@@ -1,5 +1,5 @@
 /* Sign-in and the administrator's account: PortSIP v22 "Authentication"
- * (portsip-v22-facts, 2), `/admin/username` and `/admin/password` (document
+ * and its older logins, `/admin/username` and `/admin/password` (document
  * 004). */
 
 #include "proto/resources/resources.h"
@@ -13,7 +13,7 @@ enum {
 	/* The document has no bound. Longer than any policy allows, short
 	 * enough that hashing what was sent costs nothing beside argon2id. */
 	PASSWORD_CHARS_MAX = 256,
-	/* The administrator's policy (portsip-v22-facts, 9). */
+	/* PortSIP's policy for administrators. */
 	POLICY_CHARS_MIN = 8,
 	POLICY_CHARS_MAX = 32,
 	/* Ours have 48; what else is sent is no token, but not malformed. */

@@ -21,9 +21,9 @@ field_check_fn check_host;
  * ';'. Canonical: no spaces, no empty entries. */
 field_check_fn check_cidr_list;
 
-/* DID numbers and ranges `a-b` of digits joined by ';' (portsip-v22-facts,
- * 6.5): at most DID_DIGITS_MAX digits, none starts with 0 or +; the ends of a
- * range have as many digits and stand in order. Canonical as above. */
+/* DID numbers and ranges `a-b` of digits joined by ';': at most DID_DIGITS_MAX
+ * digits, none starts with 0 or +; the ends of a range have as many digits and
+ * stand in order. Canonical as above. */
 field_check_fn check_did_numbers;
 
 enum { DID_DIGITS_MAX = 18 }; /* fits int8range, beyond E.164's 15 */

@@ -296,7 +296,7 @@ static const struct field fields[] = {
 	{"updated_at", FIELD_TIME,
 	 FIELD_READ_ONLY | FIELD_HIDDEN | FIELD_FILTER | FIELD_SORT,
 	 .column = "updated_at", .doc = "When the trunk was last changed."},
-	/* Sent by v22.3 to v22.6 clients (portsip-v22-facts, 6.6). */
+	/* Sent by clients of v22.3 to v22.6. */
 	{"remove_plus_prefix", FIELD_BOOL, FIELD_IGNORED, .doc = "v22.3."},
 	{"tel_uri_scheme_for_request_line", FIELD_BOOL, FIELD_IGNORED,
 	 .doc = "v22.3."},
@@ -322,8 +322,7 @@ static struct value *member(struct value *values, const char *name)
 	return &values[record_find(&provider_record, slice_str(name), 0)];
 }
 
-/* portsip-v22-facts, 13: an auth_mode that is not said follows from the rest.
- */
+/* An auth_mode that is not said follows from the rest. */
 static int complete(struct value *values, struct arena *arena, struct err *err)
 {
 	struct value *mode = member(values, "auth_mode");

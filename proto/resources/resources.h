@@ -18,10 +18,64 @@ enum { PROVIDER_STATUS_STATUS, PROVIDER_STATUS_FIELDS };
 /* transports.c: PortSIP v22 "Transports" and "Key" (document 004) */
 extern const struct resource transport_resource;
 extern const struct record transport_status_record;
-extern const struct record key_record;
+extern const struct record key_record; /* sent: both have to be there */
+extern const struct record
+	transport_detail_record; /* ours: GET
+				  * /api/transports/{id}/detail */
+extern const struct record key_answer_record;
 
-/* Indexes into the values of key_record. */
+/* Indexes into the values of these two. */
 enum { KEY_CRT, KEY_KEY, KEY_FIELDS };
+
+/* Indexes into the values of transport_detail_record. */
+enum {
+	TRANSPORT_DETAIL_ID,
+	TRANSPORT_DETAIL_PROTOCOL,
+	TRANSPORT_DETAIL_PORT,
+	TRANSPORT_DETAIL_STATUS,
+	TRANSPORT_DETAIL_REASON,
+	TRANSPORT_DETAIL_BOUND,
+	TRANSPORT_DETAIL_CONNECTIONS,
+	TRANSPORT_DETAIL_PACKETS_IN,
+	TRANSPORT_DETAIL_PACKETS_OUT,
+	TRANSPORT_DETAIL_DROPPED,
+	TRANSPORT_DETAIL_REFUSED,
+	TRANSPORT_DETAIL_CERTIFICATE_EXPIRES_AT,
+	TRANSPORT_DETAIL_FIELDS
+};
+
+/* registrations.c: who is registered here, and what a list of them is asked
+ * with */
+extern const struct record registration_record;
+extern const struct record registration_query_record;
+
+/* Indexes into the values of these records. */
+enum {
+	REGISTRATION_ID,
+	REGISTRATION_AOR,
+	REGISTRATION_TRUNK_ID,
+	REGISTRATION_CONTACT,
+	REGISTRATION_RECEIVED,
+	REGISTRATION_TRANSPORT,
+	REGISTRATION_EXPIRES_IN,
+	REGISTRATION_USER_AGENT,
+	REGISTRATION_PATH,
+	REGISTRATION_INSTANCE_ID,
+	REGISTRATION_REG_ID,
+	REGISTRATION_REGISTERED_AT,
+	REGISTRATION_FIELDS
+};
+
+enum {
+	REGISTRATION_QUERY_AOR,
+	REGISTRATION_QUERY_TRUNK_ID,
+	REGISTRATION_QUERY_SKIP,
+	REGISTRATION_QUERY_TOP,
+	REGISTRATION_QUERY_FIELDS
+};
+
+/* Arguments of a method that names one transport protocol. */
+extern const struct record transport_protocol_record;
 
 /* query.c: the options of every list */
 extern const struct record query_record;
@@ -38,13 +92,16 @@ enum {
 	QUERY_FIELDS
 };
 
+/* A create's idempotency_key, which is a header's value. */
+enum { IDEMPOTENCY_KEY_BYTES_MAX = 255 };
+
 /* query.c: the arguments of a method that reads one object */
 extern const struct record id_record;
 
 /* Indexes into the values of id_record. */
 enum { ID_ID, ID_FIELDS };
 
-/* auth.c: sign-in (portsip-v22-facts, 2) and the administrator's account */
+/* auth.c: sign-in and the administrator's account */
 extern const struct record sign_in_record;
 extern const struct record oauth_token_record;
 extern const struct record refresh_record;

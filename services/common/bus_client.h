@@ -36,8 +36,11 @@ enum bus_lane {
 };
 
 enum {
-	BUS_WINDOW = 2, /* measured best: facts, gateway-and-bus */
-	/* Calls waiting to be sent, per lane: past it ERR_UNAVAILABLE at once. */
+	/* One batch is served while the next is under way; further ones would
+	 * only make the batches smaller. */
+	BUS_WINDOW = 2,
+	/* Calls waiting to be sent, per lane: past it ERR_UNAVAILABLE at
+	 * once. */
 	BUS_QUEUE_MAX = 8192,
 };
 

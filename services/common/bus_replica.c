@@ -186,7 +186,8 @@ struct bus_slot *bus_replica_slot_free(struct bus_replica *replica,
 				       enum bus_lane lane)
 {
 	for (size_t i = 0; i < BUS_WINDOW; i++) {
-		struct bus_slot *slot = &replica->slots[lane * BUS_WINDOW + i];
+		struct bus_slot *slot =
+			&replica->slots[(size_t)lane * BUS_WINDOW + i];
 
 		if (slot->count == 0)
 			return slot;
@@ -199,7 +200,7 @@ size_t bus_replica_load(const struct bus_replica *replica, enum bus_lane lane)
 	size_t load = 0;
 
 	for (size_t i = 0; i < BUS_WINDOW; i++)
-		load += replica->slots[lane * BUS_WINDOW + i].count;
+		load += replica->slots[(size_t)lane * BUS_WINDOW + i].count;
 	return load;
 }
 

@@ -3,6 +3,7 @@
 #include "proto/mem.h"
 #include "proto/writer.h"
 #include "services/common/bus_nng.h"
+#include "services/common/clock.h"
 #include "services/common/log.h"
 
 #include <assert.h>
@@ -10,12 +11,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <time.h>
 
 enum {
-	/* Batches at work at once. A client has BUS_WINDOW on each of its three
-	 * lanes, so ten clients never wait for each other; what is beyond waits
-	 * in the sockets. Bounds calls to 64 * MESSAGE_BATCH_FRAMES_MAX. */
+	/* Batches at work at once. A client has BUS_WINDOW on each of its
+	 * lanes, so eight clients never wait for each other; what is beyond
+	 * waits in the sockets. Bounds calls to 64 * MESSAGE_BATCH_FRAMES_MAX.
+	 */
 	CONTEXTS = 64,
 
 	/* How long a peer may leave its replies unread before we drop one: a
@@ -99,15 +100,6 @@ struct bus_server {
 	struct batch contexts[CONTEXTS];
 };
 
-/* The clock of every thread here; loop_now_ms() is the loop's alone. */
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void buffer_recycle(struct buffer *buffer)
 {
 	buffer->size = 0;
@@ -136,7 +128,7 @@ static void on_received(struct batch *batch)
 	}
 	batch->message = nng_aio_get_msg(batch->aio);
 	nng_aio_set_msg(batch->aio, NULL);
-	batch->received_ms = now_ms();
+	batch->received_ms = clock_now_ms();
 	batch->phase = BATCH_SERVING;
 	bus_inbox_put(&batch->server->inbox, &batch->event);
 }
@@ -296,7 +288,7 @@ static void call_end(struct bus_call *call, enum err_code status)
 		  LOG_SLICE("request", call->request.request_id),
 		  LOG_SLICE("method", call->request.method),
 		  LOG_INT("status", status),
-		  LOG_INT("ms", now_ms() - batch->received_ms));
+		  LOG_INT("ms", clock_now_ms() - batch->received_ms));
 	TAILQ_REMOVE(&server->open, call, link);
 	server->in_flight--;
 	if (server->spare_count < CALLS_KEPT) {
@@ -386,7 +378,7 @@ static void call_dispatch(struct bus_server *server, struct bus_call *call)
 		call_refuse(call, ERR_UNAVAILABLE);
 		return;
 	}
-	if (now_ms() >= call->deadline_at_ms) {
+	if (clock_now_ms() >= call->deadline_at_ms) {
 		server->expired++;
 		call_refuse(call, ERR_DEADLINE);
 		return;
@@ -646,7 +638,7 @@ struct arena *bus_call_arena(struct bus_call *call)
 
 uint32_t bus_call_left_ms(const struct bus_call *call)
 {
-	const uint64_t now = now_ms();
+	const uint64_t now = clock_now_ms();
 
 	return now < call->deadline_at_ms
 		       ? (uint32_t)(call->deadline_at_ms - now)

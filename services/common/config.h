@@ -33,6 +33,8 @@
 	  "nng addresses of the system service, likewise")                     \
 	X(TRANSPORT_ADDRESS, "transport_address", CONFIG_STR, "", 0, 1024,     \
 	  "nng addresses of the transport service, likewise")                  \
+	X(REGISTRAR_ADDRESS, "registrar_address", CONFIG_STR, "", 0, 1024,     \
+	  "nng addresses of the registrar, likewise")                          \
 	X(LISTEN, "listen", CONFIG_STR, "", 0, 256,                            \
 	  "the nng address a service listens on; empty: the first of its "     \
 	  "<service>_address; its events leave beside it (proto/README.md)")   \
@@ -69,6 +71,9 @@
 	  "public IPv6 address told by /api/info")                             \
 	X(SIP_PORT, "sip_port", CONFIG_INT, "5060", 0, 65535,                  \
 	  "UDP port of the SIP transport a fresh database is given")           \
+	X(SIP_CA_FILE, "sip_ca_file", CONFIG_STR, "", 0, 1024,                 \
+	  "PEM file: authorities trusted for SIP over TLS beside the "         \
+	  "system's")                                                          \
 	X(LOG_LEVEL, "log_level", CONFIG_STR, "info", 1, 5,                    \
 	  "error, warn, info or debug")                                        \
 	X(ACCESS_LOG, "access_log", CONFIG_BOOL, "true", 0, 1,                 \

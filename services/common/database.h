@@ -9,10 +9,9 @@
  *                   each is answered as its result arrives
  *   DATABASE_WRITE  group commit: the statements of a batch are one
  *                   transaction, answered after its commit. When one fails,
- *                   all were rolled back, and each runs again on its own.
- *                   Statements are therefore single and whole: one that
- *                   must not run twice in a failed and repeated batch does
- *                   not exist, since the failed batch left nothing behind.
+ *                   all were rolled back, and each runs again on its own:
+ *                   nothing happens twice, since a failed batch leaves
+ *                   nothing behind.
  *   DATABASE_SLOW   selects that take long: lists, exports
  *
  * A lost connection is made again (50 ms to 2 s apart, for ever). Statements
@@ -47,9 +46,11 @@ enum database_lane {
 };
 
 enum {
-	DATABASE_QUEUE_MAX =
-		8192,		 /* per lane; past it ERR_UNAVAILABLE at once */
-	DATABASE_BATCH_MAX = 64, /* statements of one batch (facts, 6) */
+	/* Per lane; past it ERR_UNAVAILABLE at once. */
+	DATABASE_QUEUE_MAX = 8192,
+	/* Statements of one batch: enough to make a commit cheap for each, and
+	 * a bound on what runs again when one of them fails. */
+	DATABASE_BATCH_MAX = 64,
 	DATABASE_PARAMS_MAX = 128,
 	/* PostgreSQL's own bound of a name, NUL included. It cuts names of
 	 * prepared statements there too, so that two could be taken for one. */

@@ -282,7 +282,8 @@ static void on_wake(void *arg)
 	const size_t count = subscriber->queued;
 	const bool stale = subscriber->stale;
 
-	memcpy(messages, subscriber->queue, count * sizeof(*messages));
+	for (size_t i = 0; i < count; i++)
+		messages[i] = subscriber->queue[i];
 	subscriber->queued = 0;
 	subscriber->stale = false;
 	subscriber->counts.dropped = subscriber->dropped;

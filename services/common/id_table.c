@@ -52,8 +52,7 @@ static void grow(struct id_table *table)
 				  .count = table->count};
 	struct id_node *next;
 
-	larger.buckets =
-		mem_alloc(((size_t)1 << larger.bits) * sizeof(*larger.buckets));
+	larger.buckets = mem_alloc(sizeof(void *) << larger.bits);
 	for (struct id_node *node = id_table_next(table, NULL); node;
 	     node = next) {
 		next = id_table_next(table, node);

@@ -15,8 +15,8 @@
  *   literal:= 'string' (a quote doubled inside) | number | true | false | null
  *
  * null goes with eq and ne only. A row is kept when the expression is true;
- * comparing null is not true (portsip-v22-facts, 4). Text compares by code
- * point and with case; search is without case.
+ * comparing null is not true, as in SQL. Text compares by code point and with
+ * case; search is without case.
  */
 
 #include "proto/arena.h"

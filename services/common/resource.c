@@ -85,8 +85,7 @@ static char *create_sql(const struct resource *r)
 }
 
 /* $1 principal, $2 key, $3 request. Two at once with one key: the second waits
- * for the first at the key's primary key, breaks it, and is resource_run again.
- */
+ * for the first at the key's primary key, breaks it, and is run again. */
 static char *create_once_sql(const struct resource *r)
 {
 	struct buffer names = {0}, params = {0}, sql = {0};

@@ -37,8 +37,8 @@ struct resource_store;
 
 /* One per resource r and process. database, key and events outlive it; key may
  * be NULL where the resource has no secret fields, events where nobody is told
- * of changes. The service pointer of the bus
- * server is not used: a method's data is the store (see resource_methods). */
+ * of changes. The service pointer of the bus server is not used: a method's
+ * data is the store (see resource_methods). */
 struct resource_store *resource_store_new(const struct resource *r,
 					  struct database *database,
 					  const struct secrets_key *key,

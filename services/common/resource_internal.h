@@ -106,8 +106,16 @@ void resource_reply_ok(struct resource_work *work, int64_t version);
 void resource_reply_fail(struct resource_work *work, const struct err *err);
 void resource_reply_code(struct resource_work *work, enum err_code code);
 
+void resource_reply_malformed(struct resource_work *work);
+
 /* Tells a client of a broken constraint what its row says. */
 void resource_reply_error(struct resource_work *work,
 			  const struct database_error *error);
+
+/* Whether a statement about one object met it. False: it failed, or there is no
+ * such object, and the call was answered. */
+bool resource_found(struct resource_work *work,
+		    const struct database_result *result,
+		    const struct database_error *error);
 
 #endif

@@ -81,15 +81,11 @@ static void on_got(void *arg, const struct database_result *result,
 {
 	struct resource_work *work = arg;
 
-	if (error) {
-		resource_reply_error(work, error);
-	} else if (database_rows(result) == 0) {
-		resource_reply_code(work, ERR_NOT_FOUND);
-	} else {
-		write_row(work, result, 0, 0, resource_values_new(work),
-			  bus_call_body(work->call));
-		resource_reply_ok(work, database_int(result, 0, 0));
-	}
+	if (!resource_found(work, result, error))
+		return;
+	write_row(work, result, 0, 0, resource_values_new(work),
+		  bus_call_body(work->call));
+	resource_reply_ok(work, database_int(result, 0, 0));
 }
 
 void resource_get(void *service, struct bus_call *call)
@@ -144,14 +140,8 @@ static void on_secret_got(void *arg, const struct database_result *result,
 	struct resource_work *work = arg;
 	const struct resource *r = work->store->resource;
 
-	if (error) {
-		resource_reply_error(work, error);
+	if (!resource_found(work, result, error))
 		return;
-	}
-	if (database_rows(result) == 0) {
-		resource_reply_code(work, ERR_NOT_FOUND);
-		return;
-	}
 	struct value *values = resource_values_new(work);
 
 	load_row(work, result, 0, 0, values);
@@ -238,12 +228,10 @@ void resource_versions(void *service, struct bus_call *call)
 {
 	struct resource_work *work = resource_work_new(call);
 	const int64_t after = read_after(call);
-	struct err err;
 
 	(void)service;
 	if (after < 0) {
-		err_set(&err, ERR_MALFORMED, "malformed arguments");
-		resource_reply_fail(work, &err);
+		resource_reply_malformed(work);
 		return;
 	}
 	resource_param_add(work, resource_number_text(work, after));

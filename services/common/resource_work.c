@@ -2,10 +2,10 @@
 
 #include "services/common/resource_internal.h"
 
+#include "proto/resources/resources.h"
+
 #include <assert.h>
 #include <stdio.h>
-
-enum { IDEMPOTENCY_KEY_BYTES_MAX = 255 }; /* a header's value, as a text */
 
 void resource_reply_fail(struct resource_work *work, const struct err *err)
 {
@@ -17,6 +17,14 @@ void resource_reply_code(struct resource_work *work, enum err_code code)
 {
 	buffer_fini(&work->query.sql);
 	bus_reply_code(work->call, code);
+}
+
+void resource_reply_malformed(struct resource_work *work)
+{
+	struct err err;
+
+	err_set(&err, ERR_MALFORMED, "malformed arguments");
+	resource_reply_fail(work, &err);
 }
 
 void resource_reply_ok(struct resource_work *work, int64_t version)
@@ -74,7 +82,6 @@ struct resource_work *resource_work_begin(struct bus_call *call, bool needs_id)
 	struct resource_work *work = resource_work_new(call);
 	struct resource_args *args = &work->args;
 	struct reader reader;
-	struct err err;
 
 	reader_init(&reader, bus_call_request(call)->args);
 	for (uint32_t n = reader_map(&reader); n > 0; n--)
@@ -84,8 +91,7 @@ struct resource_work *resource_work_begin(struct bus_call *call, bool needs_id)
 	    args->if_version >= 0 &&
 	    args->key.size <= IDEMPOTENCY_KEY_BYTES_MAX)
 		return work;
-	err_set(&err, ERR_MALFORMED, "malformed arguments");
-	resource_reply_fail(work, &err);
+	resource_reply_malformed(work);
 	return NULL;
 }
 
@@ -149,6 +155,19 @@ void resource_reply_error(struct resource_work *work,
 		err.code = error->code;
 	}
 	resource_reply_fail(work, &err);
+}
+
+bool resource_found(struct resource_work *work,
+		    const struct database_result *result,
+		    const struct database_error *error)
+{
+	if (error)
+		resource_reply_error(work, error);
+	else if (database_rows(result) == 0)
+		resource_reply_code(work, ERR_NOT_FOUND);
+	else
+		return true;
+	return false;
 }
 
 struct value *resource_values_new(struct resource_work *work)

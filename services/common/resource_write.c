@@ -124,8 +124,7 @@ static void on_created_once(void *arg, const struct database_result *result,
 {
 	struct resource_work *work = arg;
 
-	/* The same key was committed meanwhile: the next resource_run finds it.
-	 */
+	/* The same key was committed meanwhile: the next run finds it. */
 	if (error && strcmp(error->constraint, "idempotency_keys_pkey") == 0 &&
 	    !work->lost_to_key) {
 		work->lost_to_key = true;
@@ -317,11 +316,9 @@ static void on_updated(void *arg, const struct database_result *result,
 {
 	struct resource_work *work = arg;
 
-	if (error)
-		resource_reply_error(work, error);
-	else if (database_rows(result) == 0)
-		resource_reply_code(work, ERR_NOT_FOUND);
-	else if (!database_null(result, 0, 0))
+	if (!resource_found(work, result, error))
+		return;
+	if (!database_null(result, 0, 0))
 		reply_updated(work, database_int(result, 0, 0));
 	else if (!database_bool(result, 0, 1))
 		resource_reply_code(work, ERR_PRECONDITION);
@@ -360,11 +357,9 @@ static void on_destroyed(void *arg, const struct database_result *result,
 {
 	struct resource_work *work = arg;
 
-	if (error)
-		resource_reply_error(work, error);
-	else if (database_rows(result) == 0)
-		resource_reply_code(work, ERR_NOT_FOUND);
-	else if (!database_bool(result, 0, 0))
+	if (!resource_found(work, result, error))
+		return;
+	if (!database_bool(result, 0, 0))
 		resource_reply_code(work, ERR_PRECONDITION);
 	else
 		reply_destroyed(work, database_int(result, 0, 1));

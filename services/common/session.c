@@ -4,6 +4,7 @@
 #include "proto/mem.h"
 #include "proto/reader.h"
 #include "proto/writer.h"
+#include "services/common/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,21 +75,13 @@ struct call {
 	struct session_tokens made;
 };
 
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static struct call *call_new(struct cache *cache, uint32_t deadline_ms,
 			     void *arg)
 {
 	struct call *call = mem_alloc(sizeof(*call));
 
 	call->cache = cache;
-	call->deadline_ms = clock_ms() + deadline_ms;
+	call->deadline_ms = clock_now_ms() + deadline_ms;
 	call->arg = arg;
 	return call;
 }
@@ -102,7 +95,7 @@ static void call_free(struct call *call)
 /* What is left for the next step; the cache ends one that is too late. */
 static uint32_t left_ms(const struct call *call)
 {
-	const uint64_t now = clock_ms();
+	const uint64_t now = clock_now_ms();
 
 	return now < call->deadline_ms ? (uint32_t)(call->deadline_ms - now)
 				       : 1;
@@ -382,7 +375,7 @@ static void on_end_batch(void *arg, const struct cache_reply *reply,
 		end_done(call, code);
 	else if (reply->kind == CACHE_INT && reply->integer == 0)
 		end_done(call, ERR_OK);
-	else if (clock_ms() >= call->deadline_ms)
+	else if (clock_now_ms() >= call->deadline_ms)
 		end_done(call, ERR_DEADLINE);
 	else
 		run_list(call);

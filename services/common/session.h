@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 enum {
-	SESSION_ACCESS_S = 1800,	    /* portsip-v22-facts, 13 */
+	SESSION_ACCESS_S = 1800,	    /* what PortSIP v22 gives */
 	SESSION_REFRESH_S = 14 * 24 * 3600, /* likewise */
 };
 

@@ -104,8 +104,8 @@ static uint32_t read_binding(struct reader *reader, struct binding *out)
 	out->q = read_u32(reader, Q_MAX);
 	out->path = read_text(reader, BINDING_PATH_BYTES);
 	out->received = read_text(reader, BINDING_RECEIVED_BYTES);
-	out->transport = (enum sip_transport)read_u32(reader,
-						      SIP_TRANSPORT_COUNT - 1);
+	out->transport =
+		(enum sip_transport)read_u32(reader, SIP_TRANSPORT_COUNT - 1);
 	out->user_agent = read_text(reader, BINDING_AGENT_BYTES);
 	out->trunk_id = reader_int(reader);
 	if (out->contact.size == 0 || out->call_id.size == 0)

@@ -45,20 +45,20 @@ enum {
 /* Texts may be empty but for contact and call_id. They hold no CR, LF or NUL
  * where they came out of a message. */
 struct binding {
-	struct slice contact;	/* the URI, as sent */
-	struct slice call_id;	/* of the REGISTER that made it */
-	struct slice instance;	/* +sip.instance, as between its quotes */
-	uint32_t reg_id;	/* RFC 5626; 0: none */
-	uint32_t cseq;		/* of that REGISTER */
-	uint32_t expires_s;	/* seconds left; in a change: asked, 0: remove
-				   */
-	int64_t registered_at;	/* since when, seconds since 1970 UTC */
-	unsigned q;		/* thousandths */
-	struct slice path;	/* RFC 3327: the value of Path, all of it */
-	struct slice received;	/* where the request came from */
+	struct slice contact;  /* the URI, as sent */
+	struct slice call_id;  /* of the REGISTER that made it */
+	struct slice instance; /* +sip.instance, as between its quotes */
+	uint32_t reg_id;       /* RFC 5626; 0: none */
+	uint32_t cseq;	       /* of that REGISTER */
+	uint32_t expires_s;    /* seconds left; in a change: asked, 0: remove
+				*/
+	int64_t registered_at; /* since when, seconds since 1970 UTC */
+	unsigned q;	       /* thousandths */
+	struct slice path;     /* RFC 3327: the value of Path, all of it */
+	struct slice received; /* where the request came from */
 	enum sip_transport transport; /* over what */
 	struct slice user_agent;
-	int64_t trunk_id;	/* of the account; 0: none */
+	int64_t trunk_id; /* of the account; 0: none */
 };
 
 struct binding_set {

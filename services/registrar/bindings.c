@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define KEY_PREFIX "binding:"
-#define INDEX_KEY "bindings"
+#define INDEX_KEY  "bindings"
 
 enum {
 	NUMBER_BYTES = 24,
@@ -54,11 +54,11 @@ static const char refresh_script[] =
 	"  end\n"
 	"  local a, old, b, ends, c, first =\n"
 	"    struct.unpack('>BI4BI4BI4', value, size + 1)\n"
-	"  if a ~= 206 or b ~= 206 or c ~= 206 or\n"
-	"     (cseq <= old and ends > tonumber(now)) then\n"
-	"    return {now, value}\n"
+	"  if a ~= 206 or b ~= 206 or c ~= 206 then return {now, value} end\n"
+	"  if ends > tonumber(now) then\n"
+	"    if cseq <= old then return {now, value} end\n"
+	"    since, answer = first, 1\n"
 	"  end\n"
-	"  since, answer = first, 1\n"
 	"else\n"
 	"  redis.call('ZADD', KEYS[2], 0, KEYS[1])\n"
 	"end\n"
@@ -516,8 +516,8 @@ static void run_prune(struct page *page, const struct cache_reply *values)
 /* Those that have bindings become entries. */
 static void page_fill(struct page *page, const struct cache_reply *values)
 {
-	struct bindings_entry *entries = arena_alloc(
-		&page->arena, page->key_count * sizeof(*entries));
+	struct bindings_entry *entries =
+		arena_alloc(&page->arena, page->key_count * sizeof(*entries));
 
 	for (size_t i = 0; i < values->count; i++) {
 		struct bindings_entry *entry = &entries[page->answer.count];
@@ -572,8 +572,8 @@ static void run_values(struct page *page)
 /* Others can write to Redis: what is no key of ours is passed over. */
 static void keep_keys(struct page *page, const struct cache_reply *keys)
 {
-	page->keys = arena_alloc(&page->arena,
-				 keys->count * sizeof(*page->keys));
+	page->keys =
+		arena_alloc(&page->arena, keys->count * sizeof(*page->keys));
 	page->key_count = 0;
 	for (size_t i = 0; i < keys->count && i < page->top; i++) {
 		const struct slice key = keys->items[i].text;
@@ -581,8 +581,8 @@ static void keep_keys(struct page *page, const struct cache_reply *keys)
 		if (keys->items[i].kind != CACHE_STR ||
 		    !slice_starts(key, slice_str(KEY_PREFIX)))
 			continue;
-		page->keys[page->key_count++] = slice_of(
-			arena_strdup(&page->arena, key), key.size);
+		page->keys[page->key_count++] =
+			slice_of(arena_strdup(&page->arena, key), key.size);
 	}
 }
 

@@ -66,6 +66,15 @@ static uint64_t window_wait_ms(const struct window *window, uint64_t now_ms)
 	return free_ms > now_ms ? free_ms - now_ms : 0;
 }
 
+/* Until every place of it is free. */
+static uint64_t window_rest_ms(const struct window *window, uint64_t now_ms)
+{
+	const unsigned last = (window->next + window->size - 1) % window->size;
+	const uint64_t free_ms = window->free_ms[last];
+
+	return free_ms > now_ms ? free_ms - now_ms : 0;
+}
+
 static void window_take(struct window *window, uint64_t free_ms)
 {
 	window->free_ms[window->next] = free_ms;
@@ -199,13 +208,19 @@ static void ready_add(struct pacing_destination *destination)
 		agenda_set(pacing->agenda, &pacing->entry, 0);
 }
 
-/* Blocked: its window has a place again. Idle: its window is empty. */
+/* Blocked: its window has a place again. Idle: its window is empty, unless it
+ * became idle while it was blocked. */
 static void on_entry(void *arg)
 {
 	struct pacing_destination *destination = arg;
+	struct agenda *agenda = destination->pacing->agenda;
+	const uint64_t rest_ms =
+		window_rest_ms(&destination->window, agenda_now_ms(agenda));
 
 	if (has_waiting(destination))
 		ready_add(destination);
+	else if (rest_ms > 0)
+		agenda_set(agenda, &destination->entry, rest_ms);
 	else
 		destination_free(destination);
 }
@@ -246,7 +261,8 @@ static void settle(struct pacing_destination *destination)
 
 	if (!has_waiting(destination))
 		agenda_set(pacing->agenda, &destination->entry,
-			   pacing->hold_ms);
+			   window_rest_ms(&destination->window,
+					  agenda_now_ms(pacing->agenda)));
 	else if (wait_ms > 0)
 		agenda_set(pacing->agenda, &destination->entry, wait_ms);
 	else

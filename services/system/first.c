@@ -73,11 +73,11 @@ static void wait(struct first *first)
 		loop_timer_start(first->retry, RETRY_MS, 0);
 }
 
-/* option: what a person has to mend. */
-static void complain(struct first *first, const char *event, const char *reason)
+static void complain(struct first *first, const char *reason)
 {
 	if (!first->complained)
-		log_event(LOG_ERROR, event, LOG_STR("option", "admin_file"),
+		log_event(LOG_ERROR, "admin.not_made",
+			  LOG_STR("option", "admin_file"),
 			  LOG_STR("path", first->file),
 			  LOG_STR("reason", reason));
 	first->complained = true;
@@ -219,7 +219,7 @@ static void on_hashed(void *arg, bool good, const char *hash)
 	if (!good) {
 		unlink(first->path);
 		first->id[0] = '\0';
-		complain(first, "admin.not_made", "no memory to hash with");
+		complain(first, "no memory to hash with");
 		wait(first);
 		return;
 	}
@@ -233,7 +233,7 @@ static void prepare(struct first *first, const char *id)
 	char password[PASSWORD_CHARS + 1];
 
 	if (!first->file[0]) {
-		complain(first, "admin.not_made",
+		complain(first,
 			 "there is no administrator, and no file to leave the "
 			 "password of a first one in");
 		wait(first);
@@ -248,7 +248,7 @@ static void prepare(struct first *first, const char *id)
 		secrets_password_hash(first->loop, slice_str(password),
 				      on_hashed, first);
 	} else {
-		complain(first, "admin.not_made", strerror(errno));
+		complain(first, strerror(errno));
 		wait(first);
 	}
 	secrets_wipe(password, sizeof(password));

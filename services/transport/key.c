@@ -77,7 +77,7 @@ static void on_read(void *arg, const struct database_result *result,
 		bus_reply_code(work->call, ERR_INTERNAL);
 		return;
 	}
-	bus_reply_record(work->call, &key_record, values,
+	bus_reply_record(work->call, &key_answer_record, values,
 			 given ? (uint64_t)database_int(result, 0, 2) : 0);
 	secrets_wipe(clear.data, clear.size);
 	buffer_fini(&clear);

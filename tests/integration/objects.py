@@ -140,6 +140,11 @@ def filled(sample):
     return body
 
 
+def documented(given, sample):
+    """The fields of an answer that the document has too, in our order."""
+    return {name: value for name, value in given.items() if name in sample}
+
+
 def shape(value):
     """Keys in their order and kinds of values, without the values."""
     if isinstance(value, dict):

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from servers import DEADLINE_S, ROOT, Servers, clean_environment, wait_for
 
 # In the order they start; they stop in reverse.
-SERVICES = ("system", "provider", "transport", "gateway")
+SERVICES = ("system", "provider", "transport", "registrar", "gateway")
 
 SUPPRESSIONS = (f"suppressions={ROOT}/tests/integration/lsan.supp"
                 ":print_suppressions=0")
@@ -64,7 +64,9 @@ class Suite:
         self.state = self.directory / "suite"
         self.state.mkdir(mode=0o700)
         self.servers.create_database("trunkline")
-        done = migrate(self.servers.database_url(user="trunkline"))
+        self.sip_port = _free_port()
+        done = migrate(self.servers.database_url(user="trunkline"),
+                       TRUNKLINE_SIP_PORT=str(self.sip_port))
         assert done.returncode == 0, done.stderr
         for name in SERVICES:
             self.start(name)

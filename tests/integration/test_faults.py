@@ -25,7 +25,7 @@ from suite import SERVICES, Suite
 DEADLINE_S = 3
 
 # Each has a connection to PostgreSQL for reads, writes and what is slow.
-STORES = [name for name in SERVICES if name != "gateway"]
+STORES = [name for name in SERVICES if name not in ("gateway", "registrar")]
 
 # How often a service is killed: at different points of its work.
 KILLS = 4
@@ -318,7 +318,8 @@ def test_redis_restarted(suite, token, outages, same_gateway, stop):
 def test_redis_away(suite, api, same_gateway):
     suite.servers.kill9_redis()
     try:
-        told = {"system": "cache", "redis": "not connected"}
+        told = {"system": "cache", "registrar": "cache",
+                "redis": "not connected"}
         wait_for(lambda: not_ready(suite) == told, "it is noticed")
         assert suite.session().get("/healthz").status_code == 200
         assert suite.session().get("/api/info").status_code == 200

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from objects import (
-    DOCUMENTED, PASSWORD, broken_fields, create, error_of, full, get, id_of,
-    minimal, names_listed, unique)
+    PASSWORD, broken_fields, create, error_of, full, get, id_of,
+    minimal, names_listed, shown, unique)
 
 # All of this module, and nothing else, is of this brand.
 BRAND = unique("ListBrand")
@@ -381,7 +381,7 @@ def exported(api, **options):
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
-COLUMNS = list(DOCUMENTED["get"])
+COLUMNS = ["id", *shown(full()), "shared"]
 
 
 def test_export_head(api):

@@ -253,6 +253,7 @@ def answers(suite, api):
     api.get(path_of(made))
     api.get("/api/auth/user")
     api.get("/api/login")
+    api.get("/api/key")
     for path in ["/api/info", "/readyz", "/healthz", "/api/openapi.json"]:
         suite.session().get(path)
     return suite.answers
@@ -326,4 +327,4 @@ def test_items_have_the_fields_of_the_vendors_document(answers):
              ("GET", "/api/providers", 200)
              for item in answer.json()["items"]]
     assert items
-    assert all(item.keys() == wanted for item in items)
+    assert all(wanted <= item.keys() for item in items)

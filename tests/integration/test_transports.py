@@ -1,4 +1,4 @@
-"""SIP transports and their certificate (document 004, portsip-v22-facts, 7)."""
+"""SIP transports and their certificate (document 004)."""
 
 import subprocess
 

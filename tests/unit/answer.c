@@ -5,6 +5,7 @@
 #include "gateway/credentials.h"
 #include "gateway/csv.h"
 #include "gateway/request_id.h"
+#include "gateway/status.h"
 #include "proto/writer.h"
 
 #include <criterion/criterion.h>
@@ -195,6 +196,18 @@ Test(answer, errors)
 	check_error(ERR_UNAVAILABLE, 9, 503, "9", NULL);
 	check_error(ERR_LOST, 0, 502, NULL, NULL);
 	check_error(ERR_DEADLINE, 0, 504, NULL, NULL);
+}
+
+/* A code with a status of its own has that status in the gateway's list. */
+Test(answer, every_status_is_listed)
+{
+	for (uint64_t code = 0; err_known(code); code++) {
+		const int status = err_http((enum err_code)code);
+
+		cr_expect_eq(http_statuses[http_status_index(status)].status,
+			     status, "%s", err_name((enum err_code)code));
+	}
+	cr_expect_eq(http_statuses[http_status_index(418)].status, 500);
 }
 
 Test(answer, v22_error_body)

@@ -184,14 +184,14 @@ Test(arguments, builds)
 
 Test(arguments, key_bound)
 {
-	char key[ARGUMENTS_KEY_BYTES_MAX + 2];
+	char key[IDEMPOTENCY_KEY_BYTES_MAX + 2];
 	struct building b = {"key", &create, .key = key};
 
 	memset(key, 'k', sizeof(key));
-	key[ARGUMENTS_KEY_BYTES_MAX + 1] = '\0';
+	key[IDEMPOTENCY_KEY_BYTES_MAX + 1] = '\0';
 	b.code = ERR_VALIDATE;
 	check(&b);
-	key[ARGUMENTS_KEY_BYTES_MAX] = '\0';
+	key[IDEMPOTENCY_KEY_BYTES_MAX] = '\0';
 	b.code = ERR_OK;
 	check(&b);
 }

@@ -15,6 +15,8 @@ enum {
 	HELD_MAX = 256,
 	OFTEN_MS = 20,	   /* between lists, where a test waits for one */
 	NEVER_MS = 600000, /* longer than a test lasts */
+	LISTS = 3,    /* of a start: at once, when connected, when settled */
+	PRESSED = 16, /* fetches no back-off makes in a test's time */
 };
 
 /* What the service has of an object, and what the consumer was told. */
@@ -277,10 +279,7 @@ static uint64_t metric(const char *name)
  * event makes a change known. */
 static void settle(void)
 {
-	TURN_UNTIL(world.loop, follow_synced(world.follow));
-	const unsigned lists = world.lists;
-
-	TURN_UNTIL(world.loop, metric("follow_thing_lists_total") > lists);
+	TURN_UNTIL(world.loop, metric("follow_thing_lists_total") == LISTS);
 }
 
 static void setup(void)
@@ -467,6 +466,22 @@ Test(follow, first_sync_of_thousands_is_bounded_in_flight)
 	cr_assert_eq(follow_count(world.follow), THINGS_MAX - 1);
 	for (int64_t id = 1; id < THINGS_MAX; id++)
 		cr_assert_eq(world.things[id].upserts, 1);
+}
+
+Test(follow, service_that_refuses_is_not_pressed)
+{
+	serve();
+	follow_begin(NEVER_MS, 0);
+	settle();
+	bus_server_stop(world.server);
+	set(1, 1, true);
+	for (int i = 0; i < 500; i++)
+		loop_turn(world.loop, 1);
+	TURN_UNTIL(world.loop, metric("follow_thing_failures_total") > 1);
+	cr_assert_leq(metric("follow_thing_fetches_total"), PRESSED);
+	service_die();
+	serve();
+	TURN_UNTIL(world.loop, same());
 }
 
 /* The answer under way is of before the event. */

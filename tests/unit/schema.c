@@ -8,7 +8,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-static const struct resource *const resources[] = {&provider_resource};
+static const struct resource *const resources[] = {&provider_resource,
+						   &transport_resource};
 
 enum { RESOURCES = sizeof(resources) / sizeof(resources[0]) };
 
@@ -54,7 +55,8 @@ static bool nullable(const struct field *field)
 {
 	return !(field->flags & (FIELD_REQUIRED | FIELD_READ_ONLY)) &&
 	       field->fallback.kind == VALUE_ABSENT &&
-	       field->type != FIELD_OBJECT && strcmp(field->name, "auth_mode");
+	       field->type != FIELD_OBJECT &&
+	       strcmp(field->name, "auth_mode") != 0;
 }
 
 static long count(const struct servers_postgres *postgres,
@@ -126,27 +128,37 @@ Test(schema, columns_have_their_fields)
 	}
 }
 
+/* It is a constraint, a unique index, or a trigger that raises by its own
+ * name. */
+static void check_constraint(const struct servers_postgres *postgres,
+			     const struct resource *r, const char *name)
+{
+	struct buffer sql = {0};
+
+	buffer_printf(&sql,
+		      "SELECT count(*) FROM pg_namespace n, LATERAL ("
+		      "SELECT conname FROM pg_constraint "
+		      "WHERE connamespace = n.oid UNION "
+		      "SELECT relname FROM pg_class "
+		      "WHERE relnamespace = n.oid UNION "
+		      "SELECT tgname FROM pg_trigger JOIN pg_class c "
+		      "ON c.oid = tgrelid WHERE relnamespace = n.oid"
+		      ") named (name) "
+		      "WHERE nspname = '%s' AND name = '%s'",
+		      r->schema, name);
+	buffer_append_char(&sql, '\0');
+	cr_expect_eq(servers_postgres_number(postgres, sql.data), 1,
+		     "%s: no %s", r->name, name);
+	buffer_fini(&sql);
+}
+
 Test(schema, constraints_exist)
 {
 	struct servers_postgres postgres;
 
 	migrate(&postgres);
-	for (size_t i = 0; i < RESOURCES; i++) {
-		const struct resource *r = resources[i];
-
-		for (size_t c = 0; c < r->constraint_count; c++) {
-			struct buffer sql = {0};
-
-			buffer_printf(&sql,
-				      "SELECT count(*) FROM pg_class c JOIN "
-				      "pg_namespace n ON n.oid = relnamespace "
-				      "WHERE nspname = '%s' AND relname = '%s'",
-				      r->schema, r->constraints[c].name);
-			buffer_append_char(&sql, '\0');
-			cr_expect_eq(
-				servers_postgres_number(&postgres, sql.data), 1,
-				"%s: no %s", r->name, r->constraints[c].name);
-			buffer_fini(&sql);
-		}
-	}
+	for (size_t i = 0; i < RESOURCES; i++)
+		for (size_t c = 0; c < resources[i]->constraint_count; c++)
+			check_constraint(&postgres, resources[i],
+					 resources[i]->constraints[c].name);
 }

@@ -40,6 +40,37 @@ Test(secrets, token_digest_is_sha256)
 				 "b00361a396177a9cb410ff61f20015ad");
 }
 
+/* SipHash's reference vectors of 128 bits: none and 15 bytes. */
+Test(secrets, tag_is_siphash)
+{
+	static const unsigned char empty[SECRETS_TAG_BYTES] = {
+		0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6,
+		0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02, 0x93};
+	static const unsigned char fifteen[SECRETS_TAG_BYTES] = {
+		0x54, 0x93, 0xe9, 0x99, 0x33, 0xb0, 0xa8, 0x11,
+		0x7e, 0x08, 0xec, 0x0f, 0x97, 0xcf, 0xc3, 0xd9};
+	unsigned char bytes[SECRETS_TAG_KEY_BYTES];
+	unsigned char tag[SECRETS_TAG_BYTES];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)i;
+	secrets_tag(bytes, slice_of(bytes, 0), tag);
+	cr_expect(secrets_equal(tag, empty, sizeof(tag)));
+	secrets_tag(bytes, slice_of(bytes, 15), tag);
+	cr_expect(secrets_equal(tag, fifteen, sizeof(tag)));
+	cr_expect_not(secrets_equal(tag, empty, sizeof(tag)));
+}
+
+Test(secrets, random_is_new_each_time)
+{
+	unsigned char a[32] = {0};
+	unsigned char b[32] = {0};
+
+	secrets_random(a, sizeof(a));
+	secrets_random(b, sizeof(b));
+	cr_assert_not(secrets_equal(a, b, sizeof(a)));
+}
+
 struct outcome {
 	bool done;
 	bool good;
@@ -185,6 +216,27 @@ Test(secrets, key_file_rules)
 			     rows[i].name);
 		secrets_key_free(key);
 	}
+	place_drop(&place);
+}
+
+/* Keyed BLAKE2b by Python's hashlib. */
+Test(secrets, key_derived_for_a_purpose)
+{
+	static const unsigned char expected[SECRETS_TAG_KEY_BYTES] = {
+		0x2b, 0x9f, 0xa4, 0xf9, 0x24, 0x08, 0x61, 0xbe,
+		0xea, 0xd0, 0x04, 0x05, 0x4a, 0x50, 0xfa, 0x15};
+	struct place place;
+	struct secrets_key *key = NULL;
+	unsigned char derived[SECRETS_TAG_KEY_BYTES];
+
+	place_make(&place);
+	file_write(place.path, HEX64, 0600);
+	cr_assert_eq(secrets_key_load(place.path, &key, NULL), ERR_OK);
+	secrets_key_derive(key, "nonce", derived);
+	cr_expect(secrets_equal(derived, expected, sizeof(derived)));
+	secrets_key_derive(key, "nonce2", derived);
+	cr_expect_not(secrets_equal(derived, expected, sizeof(derived)));
+	secrets_key_free(key);
 	place_drop(&place);
 }
 

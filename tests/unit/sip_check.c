@@ -42,7 +42,7 @@ static const struct check_row rows[] = {
 
 	{LINE FROM TO CALLID CSEQ, SIP_VERDICT_DROP, 0, "Missing Via"},
 	{LINE "Via: x\r\n" FROM TO CALLID CSEQ, SIP_VERDICT_DROP, 0, "Bad Via"},
-	{LINE "Via:\r\n" ALL, SIP_VERDICT_DROP, 0, "Repeated Header"},
+	{LINE "Via:\r\n" ALL, SIP_VERDICT_DROP, 0, "Bad Via"},
 	{LINE VIA "Via: x\r\n" FROM TO CALLID CSEQ, SIP_VERDICT_REFUSE, 400, "Bad Via"},
 	{LINE VIA TO CALLID CSEQ, SIP_VERDICT_REFUSE, 400, "Missing From"},
 	{LINE VIA FROM CALLID CSEQ, SIP_VERDICT_REFUSE, 400, "Missing To"},

@@ -161,7 +161,7 @@ Test(sip_nonce, full_until_some_are_old)
 	     stamp.number++)
 		taken++;
 	cr_expect_geq(taken, NONCES);
-	cr_expect_leq(taken, 2 * NONCES);
+	cr_expect_leq(taken, (size_t)2 * NONCES);
 	for (stamp.number = 0; stamp.number < taken; stamp.number++)
 		cr_expect_eq(nonce_window_use(window, &stamp, 1, NOW_S),
 			     NONCE_REPLAYED);

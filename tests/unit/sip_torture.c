@@ -988,7 +988,7 @@ static const struct torture *torture_named(const char *name)
 	for (size_t i = 0; i < TORTURE_COUNT; i++)
 		if (strcmp(strchr(tortures[i].name, ' ') + 1, name) == 0)
 			return &tortures[i];
-	cr_fatal("no message %s", name);
+	cr_assert_fail("no message %s", name);
 	return NULL;
 }
 

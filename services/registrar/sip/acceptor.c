@@ -24,7 +24,7 @@ struct sip_acceptor {
 	struct loop_timer *resume;
 	struct sip_tls_context *context; /* NULL: TCP */
 	struct sip_endpoint local;
-	struct connection *connections;
+	struct sip_connection *connections;
 	struct sip_stream_stats stats;
 	int fd;
 };
@@ -45,8 +45,8 @@ static enum sip_transport transport_of(const struct sip_acceptor *acceptor)
 }
 
 /* Whether one more from there is allowed, and then counts it. */
-static struct source *admit(struct sip_acceptor *acceptor,
-			    const struct sip_endpoint *remote)
+static struct sip_source *admit(struct sip_acceptor *acceptor,
+				const struct sip_endpoint *remote)
 {
 	struct sip_streams *streams = acceptor->streams;
 	const struct sip_stream_events *events = streams->events;
@@ -56,14 +56,14 @@ static struct source *admit(struct sip_acceptor *acceptor,
 		return NULL;
 	if (streams->accepted == streams->limits.connections)
 		return NULL;
-	return source_take(streams, remote);
+	return sip_source_take(streams, remote);
 }
 
 static void welcome(struct sip_acceptor *acceptor, int fd,
 		    const struct sip_endpoint *remote)
 {
 	struct sip_streams *streams = acceptor->streams;
-	struct source *source = admit(acceptor, remote);
+	struct sip_source *source = admit(acceptor, remote);
 	struct sip_tls *tls = NULL;
 
 	if (!source) {
@@ -72,20 +72,19 @@ static void welcome(struct sip_acceptor *acceptor, int fd,
 	}
 	if (acceptor->context &&
 	    sip_tls_new(acceptor->context, fd, NULL, &tls, NULL) != ERR_OK) {
-		source_give(streams, source);
+		sip_source_give(streams, source);
 		refuse(acceptor, fd);
 		return;
 	}
 
-	struct connection *c =
-		connection_new(streams, fd, transport_of(acceptor), remote,
-			       &acceptor->connections, &acceptor->stats);
+	struct sip_connection *c =
+		sip_connection_new(streams, fd, tls, remote,
+				   &acceptor->connections, &acceptor->stats);
 
 	c->source = source;
-	c->tls = tls;
 	streams->accepted++;
-	start(c);
-	settle(c);
+	sip_connection_start(c);
+	sip_connection_settle(c);
 }
 
 static void on_resume(void *arg)
@@ -174,7 +173,8 @@ void sip_acceptor_free(struct sip_acceptor *acceptor)
 	loop_timer_free(acceptor->resume);
 	close(acceptor->fd);
 	while (acceptor->connections)
-		fail_lost(acceptor->connections, "the listener was closed");
+		sip_connection_lose(acceptor->connections,
+				    "the listener was closed");
 	sip_tls_context_free(acceptor->context);
 	free(acceptor);
 }
@@ -199,4 +199,3 @@ sip_acceptor_stats(const struct sip_acceptor *acceptor)
 {
 	return &acceptor->stats;
 }
-

@@ -12,8 +12,9 @@
 
 /*
  * CH_GENERIC holds a few more than RFC 3261's gen-value, which is a token or a
- * host: '/' '=' '@' '$' '&' occur unquoted in tags and branches of deployed
- * phones (base64, addresses), and no separator of a header is among them.
+ * host: '/' '=' '$' '&' occur unquoted in tags and branches of deployed phones
+ * (base64), and no separator of a header is among them. '@' is left out: in
+ * "sip:a;b=c@d" it would turn a user into a host with a parameter.
  */
 const uint16_t sip_chars[256] = {
 	['\t'] = CH_SPACE | CH_QUOTED,
@@ -40,7 +41,7 @@ const uint16_t sip_chars[256] = {
 	['/'] = URI | CH_USER | CH_PARAMETER | CH_HEADER | CH_WORD | CH_GENERIC,
 	['?'] = URI | CH_USER | CH_HEADER | CH_WORD,
 	[':'] = URI | CH_PARAMETER | CH_HEADER | CH_WORD | CH_GENERIC,
-	['@'] = URI | CH_GENERIC,
+	['@'] = URI,
 	['&'] = URI | CH_USER | CH_PASSWORD | CH_PARAMETER | CH_GENERIC,
 	['='] = URI | CH_USER | CH_PASSWORD | CH_GENERIC,
 	['$'] = URI | CH_USER | CH_PASSWORD | CH_PARAMETER | CH_HEADER |

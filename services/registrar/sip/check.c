@@ -45,8 +45,10 @@ static bool is_call_id(struct slice value)
  * the order of their table. */
 typedef const char *(*checker_fn)(const struct sip_message *message);
 
+/* A line without a value is no topmost Via, whatever the next line has. */
 static const char *check_vias(const struct sip_message *message)
 {
+	const struct sip_header *top = sip_message_first(message, SIP_VIA);
 	struct sip_list list = sip_list_of(message, SIP_VIA);
 	struct sip_via via;
 	size_t count = 0;
@@ -54,10 +56,10 @@ static const char *check_vias(const struct sip_message *message)
 
 	while ((code = sip_list_via(&list, &via)) == ERR_OK)
 		count++;
-	if (code != ERR_NOT_FOUND)
-		return "Bad Via";
-	if (count == 0)
+	if (!top)
 		return "Missing Via";
+	if (code != ERR_NOT_FOUND || top->value.size == 0)
+		return "Bad Via";
 	/* RFC 3261 8.1.3.3: a response that is ours has the one Via we put
 	 * there. */
 	return !message->request && count > 1 ? "Too Many Vias" : NULL;

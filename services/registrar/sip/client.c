@@ -88,8 +88,11 @@ void sip_client_free(struct sip_client *client)
 	if (!client)
 		return;
 	for (size_t i = 0; i <= client->mask; i++)
-		while (client->buckets[i])
-			sip_client_cancel(client->buckets[i]);
+		for (struct sip_transaction *t = client->buckets[i], *next; t;
+		     t = next) {
+			next = t->next;
+			sip_client_cancel(t);
+		}
 	assert(client->count == 0);
 	free(client->buckets);
 	free(client);
@@ -361,13 +364,18 @@ bool sip_client_receive(struct sip_client *client,
 
 void sip_client_sink_failed(struct sip_sink *sink)
 {
-	/* From a list of their own: whatever the callbacks send meanwhile is
-	 * not ended. */
+	/* From a list of their own, which callbacks may cancel from: whatever
+	 * they send meanwhile is not ended. */
 	struct sip_transaction *failed = sink->first;
 
 	sink->first = NULL;
-	if (failed)
-		failed->sink_link = &failed;
-	while (failed)
-		fail(failed, SIP_CLIENT_FAILED);
+	while (failed) {
+		struct sip_transaction *t = failed;
+
+		failed = t->sink_next;
+		if (failed)
+			failed->sink_link = &failed;
+		t->sink = NULL;
+		fail(t, SIP_CLIENT_FAILED);
+	}
 }

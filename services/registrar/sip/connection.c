@@ -23,7 +23,7 @@ enum {
 
 /* --- The end of a connection --- */
 
-static void unlink_from_owner(struct connection *c)
+static void unlink_from_owner(struct sip_connection *c)
 {
 	*c->at = c->next;
 	if (c->next)
@@ -32,29 +32,26 @@ static void unlink_from_owner(struct connection *c)
 	if (!c->source)
 		return;
 	c->streams->accepted--;
-	source_give(c->streams, c->source);
+	sip_source_give(c->streams, c->source);
 }
 
-/* Ends a connection without callback. Its memory stays until the turn is over:
- * the callback that led here may be one of its own. */
-static void connection_end(struct connection *c)
+void sip_connection_end(struct sip_connection *c)
 {
 	struct sip_streams *streams = c->streams;
 
-	assert(c->state != CLOSED);
-	c->state = CLOSED;
-	sip_table_remove(&streams->by_id, &c->by_id);
-	sip_table_remove(&streams->by_remote, &c->by_remote);
+	assert(c->state != SIP_CONNECTION_CLOSED);
+	c->state = SIP_CONNECTION_CLOSED;
+	sip_streams_unlink(streams, c);
 	unlink_from_owner(c);
 	loop_watch_free(c->watch);
 	loop_timer_free(c->timer);
 	sip_tls_free(c->tls);
 	c->tls = NULL;
 	close(c->fd);
-	make_due(c);
+	sip_streams_due(c);
 }
 
-static void connection_free(struct connection *c)
+void sip_connection_free(struct sip_connection *c)
 {
 	sip_inbox_fini(&c->inbox);
 	buffer_fini(&c->out);
@@ -62,19 +59,19 @@ static void connection_free(struct connection *c)
 	free(c);
 }
 
-static enum sip_stream_stage stage_of(enum state state)
+static enum sip_stream_stage stage_of(enum sip_connection_state state)
 {
 	switch (state) {
-	case CONNECTING:
+	case SIP_CONNECTION_CONNECTING:
 		return SIP_STAGE_CONNECT;
-	case HANDSHAKE:
+	case SIP_CONNECTION_HANDSHAKE:
 		return SIP_STAGE_TLS;
 	default:
 		return SIP_STAGE_OPEN;
 	}
 }
 
-static void log_end(const struct connection *c, const struct err *reason)
+static void log_end(const struct sip_connection *c, const struct err *reason)
 {
 	char remote[SIP_ENDPOINT_TEXT];
 
@@ -84,8 +81,7 @@ static void log_end(const struct connection *c, const struct err *reason)
 		  LOG_STR("reason", reason->text));
 }
 
-/* Ends a connection and tells. */
-static void connection_fail(struct connection *c, const struct err *reason)
+void sip_connection_fail(struct sip_connection *c, const struct err *reason)
 {
 	const struct sip_stream_events *events = c->streams->events;
 	enum sip_stream_stage stage = stage_of(c->state);
@@ -93,17 +89,17 @@ static void connection_fail(struct connection *c, const struct err *reason)
 	log_end(c, reason);
 	if (reason->code != ERR_LOST)
 		c->stats->errors++;
-	connection_end(c);
+	sip_connection_end(c);
 	if (!c->source || c->spoken)
 		events->on_close(c->streams->arg, &c->flow, stage, reason);
 }
 
-static void fail_lost(struct connection *c, const char *why)
+void sip_connection_lose(struct sip_connection *c, const char *why)
 {
 	struct err reason;
 
 	err_set(&reason, ERR_LOST, "%s", why);
-	connection_fail(c, &reason);
+	sip_connection_fail(c, &reason);
 }
 
 /* --- Deadlines --- */
@@ -122,23 +118,23 @@ static void sooner(struct deadline *deadline, uint64_t since_ms,
 		*deadline = (struct deadline){at_ms, passed};
 }
 
-static size_t queued(const struct connection *c)
+static size_t queued(const struct sip_connection *c)
 {
 	return c->out.size - c->sent;
 }
 
 /* The nearest of the deadlines a connection is under. */
-static struct deadline deadline_of(const struct connection *c)
+static struct deadline deadline_of(const struct sip_connection *c)
 {
 	const struct sip_stream_limits *limits = &c->streams->limits;
 	struct deadline deadline = {UINT64_MAX, NULL};
 
-	if (c->state == CONNECTING) {
+	if (c->state == SIP_CONNECTION_CONNECTING) {
 		sooner(&deadline, c->started_ms, limits->connect_ms,
 		       "no connection in time");
 		return deadline;
 	}
-	if (c->state == HANDSHAKE) {
+	if (c->state == SIP_CONNECTION_HANDSHAKE) {
 		sooner(&deadline, c->started_ms, limits->handshake_ms,
 		       "no TLS handshake in time");
 		return deadline;
@@ -161,7 +157,7 @@ static struct deadline deadline_of(const struct connection *c)
 }
 
 /* Timers are not moved with each byte: one that fires too early is set anew. */
-static void deadline_arm(struct connection *c)
+static void deadline_arm(struct sip_connection *c)
 {
 	uint64_t at_ms = deadline_of(c).at_ms;
 	uint64_t now_ms = loop_now_ms(c->streams->loop);
@@ -174,7 +170,7 @@ static void deadline_arm(struct connection *c)
 
 static void on_deadline(void *arg)
 {
-	struct connection *c = arg;
+	struct sip_connection *c = arg;
 	struct deadline deadline = deadline_of(c);
 
 	c->armed_ms = 0;
@@ -186,27 +182,26 @@ static void on_deadline(void *arg)
 	struct err reason;
 
 	err_set(&reason, ERR_DEADLINE, "%s", deadline.passed);
-	connection_fail(c, &reason);
+	sip_connection_fail(c, &reason);
 }
 
 /* What the socket is to tell of. */
-static void watch_arm(struct connection *c)
+static void watch_arm(struct sip_connection *c)
 {
 	unsigned events = 0;
 
-	if (c->state == CONNECTING)
+	if (c->state == SIP_CONNECTION_CONNECTING)
 		events = LOOP_WRITABLE;
-	else if (c->state == HANDSHAKE)
+	else if (c->state == SIP_CONNECTION_HANDSHAKE)
 		events = c->handshake_wants;
 	else
 		events = (c->paused ? 0 : LOOP_READABLE) | c->write_wants;
 	loop_watch_set(c->watch, events);
 }
 
-/* After everything that happened to a connection. */
-static void settle(struct connection *c)
+void sip_connection_settle(struct sip_connection *c)
 {
-	if (c->state == CLOSED)
+	if (c->state == SIP_CONNECTION_CLOSED)
 		return;
 	watch_arm(c);
 	deadline_arm(c);
@@ -241,7 +236,7 @@ static enum io io_errno(enum io wants, struct err *err)
 	return IO_FAILED;
 }
 
-static enum io write_some(struct connection *c, struct slice bytes,
+static enum io write_some(struct sip_connection *c, struct slice bytes,
 			  size_t *size, struct err *err)
 {
 	if (c->tls)
@@ -256,7 +251,7 @@ static enum io write_some(struct connection *c, struct slice bytes,
 }
 
 /* Gives back what was sent. */
-static void queue_shrink(struct connection *c)
+static void queue_shrink(struct sip_connection *c)
 {
 	if (queued(c) == 0 && c->out.capacity > QUEUE_KEEP_BYTES) {
 		buffer_fini(&c->out);
@@ -267,15 +262,22 @@ static void queue_shrink(struct connection *c)
 	c->sent = 0;
 }
 
-static void flush_end(struct connection *c, enum io result,
+/* The peer reads again, and the time it had for its message starts anew. */
+static void resume(struct sip_connection *c)
+{
+	c->paused = false;
+	c->partial_ms = loop_now_ms(c->streams->loop);
+}
+
+static void flush_end(struct sip_connection *c, enum io result,
 		      const struct err *reason)
 {
 	if (result == IO_FAILED) {
-		connection_fail(c, reason);
+		sip_connection_fail(c, reason);
 		return;
 	}
 	if (result == IO_CLOSED) {
-		fail_lost(c, "closed by the peer");
+		sip_connection_lose(c, "closed by the peer");
 		return;
 	}
 	c->write_wants = result == IO_WANT_READ	   ? LOOP_READABLE
@@ -285,10 +287,10 @@ static void flush_end(struct connection *c, enum io result,
 		queue_shrink(c);
 	if (c->paused &&
 	    queued(c) <= c->streams->limits.queue_bytes / RESUME_PART)
-		c->paused = false;
+		resume(c);
 }
 
-static void flush(struct connection *c)
+static void flush(struct sip_connection *c)
 {
 	enum io result = IO_DONE;
 	struct err reason;
@@ -306,8 +308,8 @@ static void flush(struct connection *c)
 	flush_end(c, result, &reason);
 }
 
-/* Puts bytes into the queue of a connection. */
-static enum err_code enqueue(struct connection *c, struct slice bytes)
+enum err_code sip_connection_enqueue(struct sip_connection *c,
+				     struct slice bytes)
 {
 	size_t bound = c->streams->limits.queue_bytes;
 
@@ -318,26 +320,35 @@ static enum err_code enqueue(struct connection *c, struct slice bytes)
 	buffer_append_slice(&c->out, bytes);
 	if (queued(c) > bound / PAUSE_PART)
 		c->paused = true;
-	make_due(c);
+	sip_streams_due(c);
 	return ERR_OK;
 }
 
+void sip_connection_turn(struct sip_connection *c)
+{
+	if (c->state == SIP_CONNECTION_CLOSED) {
+		sip_connection_free(c);
+		return;
+	}
+	if (c->state == SIP_CONNECTION_OPEN && c->write_wants == 0)
+		flush(c);
+	sip_connection_settle(c);
+}
 
 /* --- Reading --- */
 
-static const struct slice ping = SLICE("\r\n\r\n");
 static const struct slice pong = SLICE("\r\n");
 
 /* RFC 5626 4.4.1: a double CR LF is a ping, answered by one; a single one
  * answers ours. */
-static void on_crlf(struct connection *c)
+static void on_crlf(struct sip_connection *c)
 {
 	if (c->awaits_pong) {
 		c->awaits_pong = false;
 		return;
 	}
 	if (c->half_ping)
-		enqueue(c, pong);
+		sip_connection_enqueue(c, pong);
 	c->half_ping = !c->half_ping;
 }
 
@@ -345,7 +356,7 @@ static void on_crlf(struct connection *c)
 static bool on_inbox(void *arg, enum sip_inbox_event event,
 		     struct slice message)
 {
-	struct connection *c = arg;
+	struct sip_connection *c = arg;
 
 	/* What follows has just begun. */
 	c->partial_ms = c->heard_ms;
@@ -357,18 +368,19 @@ static bool on_inbox(void *arg, enum sip_inbox_event event,
 	c->spoken = true;
 	c->stats->packets_in++;
 	c->streams->events->on_message(c->streams->arg, &c->flow, message);
-	return c->state != CLOSED;
+	return c->state != SIP_CONNECTION_CLOSED;
 }
 
-static enum io read_some(struct connection *c, size_t *size, struct err *err)
+static enum io read_some(struct sip_connection *c, size_t *size,
+			 struct err *err)
 {
 	char *scratch = c->streams->scratch;
 
 	if (c->tls)
-		return io_of(
-			sip_tls_read(c->tls, scratch, READ_BYTES, size, err));
+		return io_of(sip_tls_read(c->tls, scratch,
+					  SIP_STREAM_READ_BYTES, size, err));
 
-	ssize_t moved = recv(c->fd, scratch, READ_BYTES, 0);
+	ssize_t moved = recv(c->fd, scratch, SIP_STREAM_READ_BYTES, 0);
 
 	if (moved == 0)
 		return IO_CLOSED;
@@ -378,7 +390,7 @@ static enum io read_some(struct connection *c, size_t *size, struct err *err)
 	return IO_DONE;
 }
 
-static void take(struct connection *c, size_t size)
+static void take(struct sip_connection *c, size_t size)
 {
 	struct sip_streams *streams = c->streams;
 
@@ -390,7 +402,7 @@ static void take(struct connection *c, size_t size)
 		sip_inbox_put(&c->inbox, slice_of(streams->scratch, size),
 			      streams->limits.message_bytes, on_inbox, c);
 
-	if (code == ERR_OK || c->state == CLOSED)
+	if (code == ERR_OK || c->state == SIP_CONNECTION_CLOSED)
 		return;
 
 	struct err reason;
@@ -398,10 +410,10 @@ static void take(struct connection *c, size_t size)
 	err_set(&reason, code, "%s",
 		code == ERR_TOO_LARGE ? "a message is too large"
 				      : "the end of a message cannot be found");
-	connection_fail(c, &reason);
+	sip_connection_fail(c, &reason);
 }
 
-static void receive(struct connection *c)
+static void receive(struct sip_connection *c)
 {
 	struct err reason;
 	size_t size = 0;
@@ -411,10 +423,10 @@ static void receive(struct connection *c)
 		take(c, size);
 		return;
 	case IO_CLOSED:
-		fail_lost(c, "closed by the peer");
+		sip_connection_lose(c, "closed by the peer");
 		return;
 	case IO_FAILED:
-		connection_fail(c, &reason);
+		sip_connection_fail(c, &reason);
 		return;
 	case IO_WANT_READ:
 	case IO_WANT_WRITE: /* a TLS 1.3 key update, sent with the next write */
@@ -424,20 +436,24 @@ static void receive(struct connection *c)
 
 /* --- The way to OPEN --- */
 
-static void on_open(struct connection *c)
+static void on_open(struct sip_connection *c)
 {
 	uint64_t now_ms = loop_now_ms(c->streams->loop);
 
-	c->state = OPEN;
+	c->state = SIP_CONNECTION_OPEN;
 	c->started_ms = now_ms;
 	c->heard_ms = now_ms;
 	c->progress_ms = now_ms;
-	c->armed_ms = 0;
 	if (queued(c) > 0)
 		flush(c);
+
+	const struct sip_stream_events *events = c->streams->events;
+
+	if (!c->source && c->state == SIP_CONNECTION_OPEN && events->on_open)
+		events->on_open(c->streams->arg, &c->flow);
 }
 
-static void on_handshake(struct connection *c)
+static void on_handshake(struct sip_connection *c)
 {
 	struct err reason;
 
@@ -458,67 +474,67 @@ static void on_handshake(struct connection *c)
 	case SIP_TLS_FAILED:
 		break;
 	}
-	connection_fail(c, &reason);
+	sip_connection_fail(c, &reason);
 }
 
-static void start(struct connection *c)
+void sip_connection_start(struct sip_connection *c)
 {
 	if (!c->tls) {
 		on_open(c);
 		return;
 	}
-	c->state = HANDSHAKE;
+	c->state = SIP_CONNECTION_HANDSHAKE;
 	c->started_ms = loop_now_ms(c->streams->loop);
-	c->armed_ms = 0;
 	on_handshake(c);
 }
 
-static void on_connected(struct connection *c)
+static void on_connected(struct sip_connection *c)
 {
 	int number = 0;
 	socklen_t size = sizeof(number);
 
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &number, &size);
 	if (number == 0) {
-		start(c);
+		sip_connection_start(c);
 		return;
 	}
 
 	struct err reason;
 
 	sip_socket_fail(&reason, "connect", &c->flow.remote, number);
-	connection_fail(c, &reason);
+	sip_connection_fail(c, &reason);
 }
 
 static void on_ready(void *arg, unsigned events)
 {
-	struct connection *c = arg;
+	struct sip_connection *c = arg;
 
-	if (c->state == CONNECTING) {
+	if (c->state == SIP_CONNECTION_CONNECTING) {
 		on_connected(c);
-	} else if (c->state == HANDSHAKE) {
+	} else if (c->state == SIP_CONNECTION_HANDSHAKE) {
 		on_handshake(c);
 	} else {
 		if (events & c->write_wants)
 			flush(c);
-		if (c->state == OPEN && events & LOOP_READABLE && !c->paused)
+		if (c->state == SIP_CONNECTION_OPEN && events & LOOP_READABLE &&
+		    !c->paused)
 			receive(c);
 	}
-	settle(c);
+	sip_connection_settle(c);
 }
 
-/* A connection of an open (or opening) socket, which it takes over. */
-static struct connection *connection_new(struct sip_streams *streams, int fd,
-					 enum sip_transport transport,
-					 const struct sip_endpoint *remote,
-					 struct connection **owner,
-					 struct sip_stream_stats *stats)
+struct sip_connection *sip_connection_new(struct sip_streams *streams, int fd,
+					  struct sip_tls *tls,
+					  const struct sip_endpoint *remote,
+					  struct sip_connection **owner,
+					  struct sip_stream_stats *stats)
 {
-	struct connection *c = mem_alloc(sizeof(*c));
+	struct sip_connection *c = mem_alloc(sizeof(*c));
 
 	c->streams = streams;
 	c->fd = fd;
-	c->flow.transport = transport;
+	c->tls = tls;
+	c->flow.transport = tls ? SIP_TRANSPORT_TLS : SIP_TRANSPORT_TCP;
 	c->flow.local = sip_socket_local(fd);
 	c->flow.remote = *remote;
 	c->flow.connection = streams->next_id++;
@@ -530,14 +546,10 @@ static struct connection *connection_new(struct sip_streams *streams, int fd,
 	if (c->next)
 		c->next->at = &c->next;
 	*owner = c;
-	sip_table_add(&streams->by_id, &c->by_id,
-		      hash_id(streams, c->flow.connection));
-	sip_table_add(&streams->by_remote, &c->by_remote,
-		      hash_remote(streams, remote));
+	sip_streams_link(streams, c);
 	c->watch = loop_watch_new(streams->loop, fd, on_ready, c);
 	c->timer = loop_timer_new(streams->loop, on_deadline, c);
 	/* Messages leave whole; waiting for more would only delay them. */
 	sip_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	return c;
 }
-

@@ -3,7 +3,6 @@
 #include "proto/mem.h"
 #include "services/common/secrets.h"
 #include "services/registrar/sip/build.h"
-#include "services/registrar/sip/chars.h"
 #include "services/registrar/sip/parameter.h"
 
 #include <assert.h>
@@ -12,12 +11,15 @@
 #include <stdlib.h>
 
 enum {
-	RAW_BYTES = 32,	       /* SHA-256 and SHA-512/256; MD5 has 16 */
+	RAW_BYTES = 32, /* SHA-256 and SHA-512/256; MD5 has 16 */
+	HEX_BYTES = 2 * RAW_BYTES,
+	/* Room beside the terms: H(A1), H(A2), H(body), words between. */
+	SPARE_BYTES = 4 * HEX_BYTES,
 	CNONCE_RAW_BYTES = 16, /* 128 bits: not to be guessed */
 	NC_TEXT_BYTES = 9,     /* 8 hex digits and NUL */
 };
 
-static_assert(2 * RAW_BYTES + 1 == DIGEST_HEX_BYTES, "a digest fits exactly");
+static_assert(HEX_BYTES + 1 == DIGEST_HEX_BYTES, "a digest fits exactly");
 static_assert(2 * CNONCE_RAW_BYTES + 1 == DIGEST_CNONCE_BYTES,
 	      "a cnonce fits exactly");
 
@@ -136,16 +138,20 @@ static void hash_raw(const struct function *f, struct slice text,
 	}
 }
 
-static void hex_append(struct buffer *out, const unsigned char *raw,
-		       size_t size)
+static void hex_write(char *hex, const unsigned char *raw, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
-	char *hex = buffer_reserve(out, 2 * size);
 
 	for (size_t i = 0; i < size; i++) {
 		hex[2 * i] = digits[raw[i] >> 4];
 		hex[2 * i + 1] = digits[raw[i] & 15];
 	}
+}
+
+static void hex_append(struct buffer *out, const unsigned char *raw,
+		       size_t size)
+{
+	hex_write(buffer_reserve(out, 2 * size), raw, size);
 	out->size += 2 * size;
 }
 
@@ -167,7 +173,7 @@ static void hash_replace(struct buffer *text, const struct function *f,
 {
 	const size_t end = text->size;
 
-	buffer_reserve(text, 2 * RAW_BYTES);
+	buffer_reserve(text, HEX_BYTES);
 
 	struct slice part = slice_of(text->data + from, end - from);
 	unsigned char raw[RAW_BYTES];
@@ -201,7 +207,7 @@ static void text_start(struct buffer *text, const struct terms *terms)
 				     terms->nonce.size + terms->cnonce.size +
 				     terms->nc_text.size + terms->method.size +
 				     terms->uri.size + secret->password.size +
-				     secret->ha1.size + 8 * RAW_BYTES);
+				     secret->ha1.size + SPARE_BYTES);
 }
 
 static void text_wipe(struct buffer *text)
@@ -252,9 +258,9 @@ static void ha2_append(struct buffer *text, const struct function *f,
 	hash_replace(text, f, from);
 }
 
-/* RFC 7616 3.4.1. The response, not as hex. */
+/* RFC 7616 3.4.1. The response, as hex. */
 static void respond(struct digest_context *context, const struct function *f,
-		    const struct terms *terms, unsigned char raw[RAW_BYTES])
+		    const struct terms *terms, char response[DIGEST_HEX_BYTES])
 {
 	struct buffer *text = &context->text;
 
@@ -273,7 +279,12 @@ static void respond(struct digest_context *context, const struct function *f,
 	}
 	buffer_append_char(text, ':');
 	ha2_append(text, f, terms);
+
+	unsigned char raw[RAW_BYTES];
+
 	hash_raw(f, buffer_slice(text), raw);
+	hex_write(response, raw, f->raw_bytes);
+	response[2 * f->raw_bytes] = '\0';
 	text_wipe(text);
 }
 
@@ -289,7 +300,7 @@ enum err_code digest_ha1(struct digest_context *context,
 		return ERR_NOT_FOUND;
 	text->size = 0;
 	buffer_reserve(text, username.size + realm.size + password.size +
-				     4 * RAW_BYTES);
+				     SPARE_BYTES);
 	buffer_append_slice(text, username);
 	buffer_append_char(text, ':');
 	buffer_append_slice(text, realm);
@@ -302,19 +313,22 @@ enum err_code digest_ha1(struct digest_context *context,
 	return ERR_OK;
 }
 
-static bool hex_decode(struct slice hex, unsigned char *raw, size_t size)
+/* Takes as long wherever they differ. Of theirs the case does not matter: the
+ * bit that makes letters lower-case is set in digits anyway. */
+static bool hex_same(const char *ours, const char *theirs, size_t size)
 {
-	if (hex.size != 2 * size)
-		return false;
-	for (size_t i = 0; i < size; i++) {
-		const char *pair = hex.data + 2 * i;
+	const uint64_t lower = UINT64_C(0x2020202020202020);
+	uint64_t differing = 0;
 
-		if (!char_is(pair[0], CH_HEX) || !char_is(pair[1], CH_HEX))
-			return false;
-		raw[i] = (unsigned char)(hex_value(pair[0]) << 4 |
-					 hex_value(pair[1]));
+	assert(size % sizeof(uint64_t) == 0);
+	for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+		uint64_t a, b;
+
+		memcpy(&a, ours + i, sizeof(a));
+		memcpy(&b, theirs + i, sizeof(b));
+		differing |= a ^ (b | lower);
 	}
-	return true;
+	return differing == 0;
 }
 
 static bool is_served(const struct digest_credentials *credentials)
@@ -347,14 +361,14 @@ enum digest_verdict digest_verify(struct digest_context *context,
 		.body = body,
 		.secret = secret,
 	};
-	unsigned char ours[RAW_BYTES];
-	unsigned char theirs[RAW_BYTES];
+	char ours[DIGEST_HEX_BYTES];
 
-	if (!hex_decode(credentials->response, theirs, f->raw_bytes))
+	if (credentials->response.size != 2 * f->raw_bytes)
 		return DIGEST_WRONG;
 	respond(context, f, &terms, ours);
 
-	bool good = secrets_equal(ours, theirs, f->raw_bytes);
+	bool good = hex_same(ours, credentials->response.data,
+			     credentials->response.size);
 
 	/* After the work, so that an unknown user takes as long. */
 	if (!secret->password.data && !secret->ha1.data)
@@ -392,8 +406,8 @@ void digest_cnonce(char out[DIGEST_CNONCE_BYTES])
 	unsigned char raw[CNONCE_RAW_BYTES];
 
 	secrets_random(raw, sizeof(raw));
-	for (size_t i = 0; i < sizeof(raw); i++)
-		snprintf(out + 2 * i, 3, "%02x", raw[i]);
+	hex_write(out, raw, sizeof(raw));
+	out[DIGEST_CNONCE_BYTES - 1] = '\0';
 }
 
 static unsigned qop_choose(unsigned offered)
@@ -453,11 +467,8 @@ static void answer_sign(struct digest_context *context,
 		.body = request->body,
 		.secret = &request->secret,
 	};
-	unsigned char raw[RAW_BYTES];
 
-	respond(context, f, &terms, raw);
-	for (size_t i = 0; i < f->raw_bytes; i++)
-		snprintf(response + 2 * i, 3, "%02x", raw[i]);
+	respond(context, f, &terms, response);
 	answer->response = slice_str(response);
 }
 

@@ -70,14 +70,15 @@ static enum err_code read_request_line(struct slice line,
 	out->request = true;
 	out->method_text = cursor_span(&c, CH_TOKEN);
 	out->method = sip_method_find(out->method_text);
-	if (out->method_text.size == 0 || !cursor_take(&c, ' ') ||
-	    !memmem(line.data, line.size, "SIP/", 4))
+	if (out->method_text.size == 0 || !cursor_take(&c, ' '))
 		return ERR_MALFORMED;
 
 	struct slice uri = read_word(&c);
 	struct slice rest = cursor_rest(&c);
 
 	if (uri.size == 0 || !is_version(rest)) {
+		if (!memmem(line.data, line.size, version.data, 4))
+			return ERR_MALFORMED;
 		set_fault(out, 400, "Bad Request-Line");
 		return ERR_OK;
 	}

@@ -12,6 +12,7 @@ enum {
 	NUMBER_BYTES = 8,
 	STAMP_BYTES = ISSUED_BYTES + NUMBER_BYTES,
 	RAW_BYTES = STAMP_BYTES + SECRETS_TAG_BYTES,
+	HEX_BYTES = 2 * RAW_BYTES,
 	LIFETIME_MAX_S = 86400,
 	/* A bucket is two cache lines, and on average half full when the window
 	 * is: then hardly any overflows, even where the numbers in use, parts
@@ -20,7 +21,7 @@ enum {
 	BUCKET_NONCES = 4,
 };
 
-static_assert(2 * RAW_BYTES + 1 == NONCE_BYTES, "a nonce fits exactly");
+static_assert(HEX_BYTES + 1 == NONCE_BYTES, "a nonce fits exactly");
 static_assert((int)NONCE_KEY_BYTES == (int)SECRETS_TAG_KEY_BYTES,
 	      "a key is a key");
 
@@ -105,7 +106,7 @@ void nonce_make(struct nonce_signer *signer, int64_t now_s,
 /* Lower case only: one nonce has one text. */
 static bool raw_decode(struct slice nonce, unsigned char raw[RAW_BYTES])
 {
-	if (nonce.size != 2 * RAW_BYTES)
+	if (nonce.size != HEX_BYTES)
 		return false;
 	for (size_t i = 0; i < RAW_BYTES; i++) {
 		const char *pair = nonce.data + 2 * i;

@@ -61,9 +61,9 @@ static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
  * 7.3.1: case-insensitive unless said otherwise. */
 static int find_name(const char *names, const char *text)
 {
-	for (int i = 0; names[3 * i] != '\0'; i++)
-		if (strncasecmp(names + 3 * (size_t)i, text, 3) == 0)
-			return i;
+	for (size_t i = 0; names[3 * i] != '\0'; i++)
+		if (strncasecmp(names + 3 * i, text, 3) == 0)
+			return (int)i;
 	return -1;
 }
 

@@ -81,3 +81,26 @@ enum err_code sip_socket_bind(const struct sip_endpoint *local, int type,
 	*fd = opened;
 	return ERR_OK;
 }
+
+enum err_code sip_socket_source(const struct sip_endpoint *remote,
+				struct sip_endpoint *local, struct err *err)
+{
+	int fd = socket(sip_endpoint_family(remote), SOCK_DGRAM | SOCK_CLOEXEC,
+			0);
+
+	if (fd < 0)
+		return sip_socket_fail(err, "socket for", remote, errno);
+
+	/* Sends nothing: it looks the route up. */
+	int result = connect(fd, &remote->any, sip_endpoint_size(remote));
+	enum err_code code =
+		result == 0 ? ERR_OK
+			    : sip_socket_fail(err, "route to", remote, errno);
+
+	if (code == ERR_OK) {
+		*local = sip_socket_local(fd);
+		sip_endpoint_port_set(local, 0);
+	}
+	close(fd);
+	return code;
+}

@@ -24,6 +24,11 @@ enum err_code sip_socket_fail(struct err *err, const char *what,
 /* The address the socket has now; none where it was lost. */
 struct sip_endpoint sip_socket_local(int fd);
 
+/* The address of ours, port 0, that the kernel would send to remote from.
+ * Errors as above: there is no route, or no such family. */
+enum err_code sip_socket_source(const struct sip_endpoint *remote,
+				struct sip_endpoint *local, struct err *err);
+
 /* setsockopt() of an int. */
 bool sip_socket_set(int fd, int level, int option, int value);
 

@@ -26,13 +26,13 @@ static uint64_t hash_remote(const struct sip_streams *streams,
 	return sip_endpoint_hash(remote, streams->seed);
 }
 
-static struct connection *find(const struct sip_streams *streams,
-			       const struct sip_flow *flow)
+static struct sip_connection *find(const struct sip_streams *streams,
+				   const struct sip_flow *flow)
 {
 	struct sip_link *link = sip_table_first(
 		&streams->by_id, hash_id(streams, flow->connection));
-	struct connection *c =
-		link ? TABLE_OF(link, struct connection, by_id) : NULL;
+	struct sip_connection *c =
+		link ? TABLE_OF(link, struct sip_connection, by_id) : NULL;
 
 	/* A number by itself might be of another process's time. */
 	return c && c->flow.transport == flow->transport &&
@@ -41,14 +41,29 @@ static struct connection *find(const struct sip_streams *streams,
 		       : NULL;
 }
 
-static struct source *source_find(const struct sip_streams *streams,
-				  const struct sip_endpoint *host,
-				  uint64_t hash)
+void sip_streams_link(struct sip_streams *streams, struct sip_connection *c)
+{
+	sip_table_add(&streams->by_id, &c->by_id,
+		      hash_id(streams, c->flow.connection));
+	sip_table_add(&streams->by_remote, &c->by_remote,
+		      hash_remote(streams, &c->flow.remote));
+}
+
+void sip_streams_unlink(struct sip_streams *streams, struct sip_connection *c)
+{
+	sip_table_remove(&streams->by_id, &c->by_id);
+	sip_table_remove(&streams->by_remote, &c->by_remote);
+}
+
+static struct sip_source *source_find(const struct sip_streams *streams,
+				      const struct sip_endpoint *host,
+				      uint64_t hash)
 {
 	struct sip_link *link = sip_table_first(&streams->sources, hash);
 
 	for (; link; link = sip_table_next(link)) {
-		struct source *source = TABLE_OF(link, struct source, link);
+		struct sip_source *source =
+			TABLE_OF(link, struct sip_source, link);
 
 		if (sip_endpoint_host_eq(&source->host, host))
 			return source;
@@ -56,13 +71,12 @@ static struct source *source_find(const struct sip_streams *streams,
 	return NULL;
 }
 
-/* Counts a connection of its source; NULL: that has its share. */
-static struct source *source_take(struct sip_streams *streams,
-				  const struct sip_endpoint *remote)
+struct sip_source *sip_source_take(struct sip_streams *streams,
+				   const struct sip_endpoint *remote)
 {
 	struct sip_endpoint host = sip_endpoint_source(remote);
 	uint64_t hash = hash_remote(streams, &host);
-	struct source *source = source_find(streams, &host, hash);
+	struct sip_source *source = source_find(streams, &host, hash);
 
 	if (!source) {
 		source = mem_alloc(sizeof(*source));
@@ -75,7 +89,7 @@ static struct source *source_take(struct sip_streams *streams,
 	return source;
 }
 
-static void source_give(struct sip_streams *streams, struct source *source)
+void sip_source_give(struct sip_streams *streams, struct sip_source *source)
 {
 	if (--source->count > 0)
 		return;
@@ -85,8 +99,7 @@ static void source_give(struct sip_streams *streams, struct source *source)
 
 /* --- The turn's end --- */
 
-/* Has the connection looked at when the callbacks of this turn are over. */
-static void make_due(struct connection *c)
+void sip_streams_due(struct sip_connection *c)
 {
 	struct sip_streams *streams = c->streams;
 
@@ -102,19 +115,15 @@ static void make_due(struct connection *c)
 static void on_turn(void *arg)
 {
 	struct sip_streams *streams = arg;
-	struct connection *c = streams->due;
-	struct connection *next;
+	struct sip_connection *c = streams->due;
+	struct sip_connection *next;
 
+	/* What becomes due meanwhile is so for the next turn. */
 	streams->due = NULL;
 	for (; c; c = next) {
 		next = c->next_due;
 		c->is_due = false;
-		if (c->state == OPEN && c->write_wants == 0)
-			flush(c);
-		settle(c);
-		/* One that ended just now is due again, for the next turn. */
-		if (c->state == CLOSED && !c->is_due)
-			connection_free(c);
+		sip_connection_turn(c);
 	}
 }
 
@@ -149,9 +158,13 @@ enum err_code sip_streams_connect(struct sip_streams *streams,
 				  const struct sip_stream_target *target,
 				  struct sip_flow *flow, struct err *err)
 {
-	int fd;
-	enum err_code code = socket_connect(&target->remote, &fd, err);
+	int fd = -1;
 	struct sip_tls *tls = NULL;
+
+	if (streams->stats.connections == streams->limits.connections)
+		return err_set(err, ERR_LIMIT, "too many connections");
+
+	enum err_code code = socket_connect(&target->remote, &fd, err);
 
 	if (code != ERR_OK)
 		return code;
@@ -162,19 +175,17 @@ enum err_code sip_streams_connect(struct sip_streams *streams,
 		return code;
 	}
 
-	struct connection *c = connection_new(
-		streams, fd, target_transport(target), &target->remote,
-		&streams->connections, &streams->stats);
+	struct sip_connection *c =
+		sip_connection_new(streams, fd, tls, &target->remote,
+				   &streams->opened, &streams->stats);
 
-	c->tls = tls;
 	c->name = tls ? mem_strdup(target->name) : NULL;
-	c->state = CONNECTING;
-	settle(c);
+	sip_connection_settle(c);
 	*flow = c->flow;
 	return ERR_OK;
 }
 
-static bool serves(const struct connection *c,
+static bool serves(const struct sip_connection *c,
 		   const struct sip_stream_target *target)
 {
 	if (c->flow.transport != target_transport(target) ||
@@ -192,8 +203,8 @@ bool sip_streams_find(const struct sip_streams *streams,
 		&streams->by_remote, hash_remote(streams, &target->remote));
 
 	for (; link; link = sip_table_next(link)) {
-		const struct connection *c =
-			TABLE_OF(link, struct connection, by_remote);
+		const struct sip_connection *c =
+			TABLE_OF(link, struct sip_connection, by_remote);
 
 		if (serves(c, target)) {
 			*flow = c->flow;
@@ -211,16 +222,24 @@ bool sip_streams_alive(const struct sip_streams *streams,
 	return find(streams, flow) != NULL;
 }
 
+bool sip_streams_opened(const struct sip_streams *streams,
+			const struct sip_flow *flow)
+{
+	const struct sip_connection *c = find(streams, flow);
+
+	return c && c->state == SIP_CONNECTION_OPEN;
+}
+
 enum err_code sip_streams_send(struct sip_streams *streams,
 			       const struct sip_flow *flow,
 			       struct slice message)
 {
-	struct connection *c = find(streams, flow);
+	struct sip_connection *c = find(streams, flow);
 
 	if (!c)
 		return ERR_NOT_FOUND;
 
-	enum err_code code = enqueue(c, message);
+	enum err_code code = sip_connection_enqueue(c, message);
 
 	if (code == ERR_OK)
 		c->stats->packets_out++;
@@ -229,15 +248,17 @@ enum err_code sip_streams_send(struct sip_streams *streams,
 	return code;
 }
 
+static const struct slice ping = SLICE("\r\n\r\n");
+
 enum err_code sip_streams_ping(struct sip_streams *streams,
 			       const struct sip_flow *flow, bool expect_pong)
 {
-	struct connection *c = find(streams, flow);
+	struct sip_connection *c = find(streams, flow);
 
 	if (!c)
 		return ERR_NOT_FOUND;
 
-	enum err_code code = enqueue(c, ping);
+	enum err_code code = sip_connection_enqueue(c, ping);
 
 	if (code != ERR_OK || !expect_pong || c->awaits_pong)
 		return code;
@@ -248,10 +269,10 @@ enum err_code sip_streams_ping(struct sip_streams *streams,
 
 void sip_streams_close(struct sip_streams *streams, const struct sip_flow *flow)
 {
-	struct connection *c = find(streams, flow);
+	struct sip_connection *c = find(streams, flow);
 
 	if (c)
-		connection_end(c);
+		sip_connection_end(c);
 }
 
 /* --- Life --- */
@@ -299,7 +320,7 @@ struct sip_streams *sip_streams_new(struct loop *loop,
 	secrets_random(&streams->next_id, sizeof(streams->next_id));
 	streams->next_id = (streams->next_id >> 1) + 1;
 	streams->turn = loop_timer_new(loop, on_turn, streams);
-	streams->scratch = mem_alloc(READ_BYTES);
+	streams->scratch = mem_alloc(SIP_STREAM_READ_BYTES);
 	return streams;
 }
 
@@ -307,15 +328,15 @@ void sip_streams_free(struct sip_streams *streams)
 {
 	if (!streams)
 		return;
-	while (streams->connections)
-		connection_end(streams->connections);
+	while (streams->opened)
+		sip_connection_end(streams->opened);
 	assert(streams->by_id.count == 0);
 
-	struct connection *next;
+	struct sip_connection *next;
 
-	for (struct connection *c = streams->due; c; c = next) {
+	for (struct sip_connection *c = streams->due; c; c = next) {
 		next = c->next_due;
-		connection_free(c);
+		sip_connection_free(c);
 	}
 	loop_timer_free(streams->turn);
 	sip_table_fini(&streams->by_id);

@@ -78,6 +78,9 @@ struct sip_stream_events {
 	/* Whether a connection from there is accepted; NULL: always. */
 	bool (*admit)(void *arg, const struct sip_endpoint *remote,
 		      enum sip_transport transport);
+	/* A connection we opened is ready: connected, and its TLS peer proved.
+	 * NULL: not told. */
+	void (*on_open)(void *arg, const struct sip_flow *flow);
 };
 
 struct sip_stream_stats {
@@ -130,6 +133,10 @@ bool sip_streams_find(const struct sip_streams *streams,
 /* Whether its connection is open or being made. */
 bool sip_streams_alive(const struct sip_streams *streams,
 		       const struct sip_flow *flow);
+
+/* Whether it is open, and not only being made. */
+bool sip_streams_opened(const struct sip_streams *streams,
+			const struct sip_flow *flow);
 
 /* Queues a copy of a message; all of a loop turn leave together.
  * ERR_NOT_FOUND: the flow is dead. ERR_LIMIT: the queue is full. */

@@ -248,8 +248,9 @@ static void queue_compact(struct sip_udp *udp)
 	size_t start = udp->first < udp->count ? udp->queue[udp->first].start
 					       : udp->bytes.size;
 
-	memmove(udp->bytes.data, udp->bytes.data + start,
-		udp->bytes.size - start);
+	if (start > 0)
+		memmove(udp->bytes.data, udp->bytes.data + start,
+			udp->bytes.size - start);
 	udp->bytes.size -= start;
 	udp->count -= udp->first;
 	memmove(udp->queue, udp->queue + udp->first,

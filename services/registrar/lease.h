@@ -1,0 +1,59 @@
+#ifndef REGISTRAR_LEASE_H
+#define REGISTRAR_LEASE_H
+
+/*
+ * Which trunks are this registrar's. Trunks fall into LEASE_SHARDS parts by
+ * their id; each part is one key in Redis, taken by SET NX PX and renewed while
+ * the process lives. So 20 000 trunks cost one script every few seconds, not
+ * 20 000 keys. Registrars that live are counted, and none takes more than its
+ * share: one that joins gets its part within two renewals, the parts of one
+ * that died are taken when its lease has run out.
+ *
+ * While Redis is away everybody keeps what it has: a trunk that two registrars
+ * refresh is a smaller evil than one that nobody does.
+ */
+
+#include "services/common/cache.h"
+#include "services/registrar/agenda.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	/* Shares of several registrars differ by at most one part in 64. */
+	LEASE_SHARDS = 64,
+	LEASE_TTL_MS = 15000,
+	/* Renewed three times in its life: one lost command is no takeover. */
+	LEASE_RENEWALS = 3,
+};
+
+struct lease;
+
+/* A part has become ours, or no longer is; on the loop. */
+typedef void lease_fn(void *arg, unsigned shard, bool ours);
+
+struct lease_options {
+	struct cache *cache;
+	struct agenda *agenda;
+	const char *prefix; /* before each key; kept by pointer */
+	const char *owner;  /* this process, like no other; kept by pointer */
+	unsigned ttl_ms;    /* 0: LEASE_TTL_MS */
+	lease_fn *fn;
+	void *arg;
+};
+
+struct lease *lease_new(const struct lease_options *options);
+
+/* The parts are free at once, so that a planned restart costs nothing; fn is
+ * not called. */
+void lease_free(struct lease *lease);
+
+unsigned lease_shard_of(int64_t id);
+bool lease_holds(const struct lease *lease, unsigned shard);
+size_t lease_count(const struct lease *lease);
+
+/* Renews, takes and gives now; for tests that drive the clock. */
+void lease_renew(struct lease *lease);
+
+#endif
