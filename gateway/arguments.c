@@ -310,12 +310,30 @@ static void id_write(const struct build *build, int64_t id)
 	writer_id(build->out, id);
 }
 
-static void version_write(const struct build *build, uint64_t version)
+/* The one object a write is for, and the version it has to have; 0: any. */
+struct target {
+	int64_t id;
+	uint64_t version;
+};
+
+static enum err_code target_read(const struct build *build,
+				 struct target *target)
 {
-	if (version == 0)
+	enum err_code code = id_read(build, &target->id);
+
+	return code == ERR_OK ? if_match_read(build, &target->version) : code;
+}
+
+/* Begins the map of arguments, which has as many others beside. */
+static void target_write(const struct build *build, const struct target *target,
+			 uint32_t others)
+{
+	writer_map(build->out, others + (target->version > 0 ? 2 : 1));
+	id_write(build, target->id);
+	if (target->version == 0)
 		return;
 	writer_text(build->out, "if_version");
-	writer_uint(build->out, version);
+	writer_uint(build->out, target->version);
 }
 
 /* ---- the shapes ---- */
@@ -358,33 +376,22 @@ static enum err_code build_create(const struct build *build)
 
 static enum err_code build_update(const struct build *build)
 {
-	int64_t id;
-	uint64_t version;
-	enum err_code code = id_read(build, &id);
-	if (code == ERR_OK)
-		code = if_match_read(build, &version);
+	struct target target;
+	enum err_code code = target_read(build, &target);
 	if (code != ERR_OK)
 		return code;
-	writer_map(build->out, version ? 3 : 2);
-	id_write(build, id);
-	version_write(build, version);
+	target_write(build, &target, 1);
 	writer_text(build->out, "object");
 	return json_body_append(build, build->out);
 }
 
 static enum err_code build_destroy(const struct build *build)
 {
-	int64_t id;
-	uint64_t version;
-	enum err_code code = id_read(build, &id);
+	struct target target;
+	enum err_code code = target_read(build, &target);
 	if (code == ERR_OK)
-		code = if_match_read(build, &version);
-	if (code != ERR_OK)
-		return code;
-	writer_map(build->out, version ? 2 : 1);
-	id_write(build, id);
-	version_write(build, version);
-	return ERR_OK;
+		target_write(build, &target, 0);
+	return code;
 }
 
 /* The name of the next parameter of a route's path; absent: no more. */

@@ -177,7 +177,9 @@ static void run_ended(struct cache *cache)
 
 static void put_count(struct buffer *wire, char type, size_t count)
 {
-	buffer_printf(wire, "%c%zu\r\n", type, count);
+	buffer_append_char(wire, type);
+	buffer_append_uint(wire, count);
+	buffer_append_str(wire, "\r\n");
 }
 
 static void put_word(struct buffer *wire, struct slice word)

@@ -16,14 +16,14 @@ enum {
 
 static_assert(FIELDS <= 15 && BINDING_MAX <= 15, "fixarray holds 15");
 
-static void append_u32(struct buffer *out, uint32_t value)
+void binding_number_append(struct buffer *out, uint32_t number)
 {
 	const unsigned char bytes[] = {
 		UINT32,
-		(unsigned char)(value >> 24),
-		(unsigned char)(value >> 16),
-		(unsigned char)(value >> 8),
-		(unsigned char)value,
+		(unsigned char)(number >> 24),
+		(unsigned char)(number >> 16),
+		(unsigned char)(number >> 8),
+		(unsigned char)number,
 	};
 
 	buffer_append(out, bytes, sizeof(bytes));
@@ -62,9 +62,10 @@ void binding_set_encode(const struct binding_set *set, int64_t now_s,
 		const struct binding *binding = &set->items[i];
 
 		append_identity(out, binding);
-		append_u32(out, binding->cseq);
-		append_u32(out, (uint32_t)(now_s + binding->expires_s));
-		append_u32(out, (uint32_t)binding->registered_at);
+		binding_number_append(out, binding->cseq);
+		binding_number_append(out,
+				      (uint32_t)(now_s + binding->expires_s));
+		binding_number_append(out, (uint32_t)binding->registered_at);
 		binding_tail_append(out, binding);
 	}
 }

@@ -77,6 +77,7 @@ bool binding_set_decode(struct slice value, int64_t now_s,
 
 /* The two parts of the value of a set of one binding around the three numbers,
  * which are 5 bytes each: 0xce and 32 bits, big endian. */
+void binding_number_append(struct buffer *out, uint32_t number);
 void binding_head_append(struct buffer *out, const struct binding *binding);
 void binding_tail_append(struct buffer *out, const struct binding *binding);
 

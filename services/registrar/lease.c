@@ -197,18 +197,29 @@ struct lease *lease_new(const struct lease_options *options)
 	return lease;
 }
 
-void lease_free(struct lease *lease)
+static void end(struct lease *lease)
+{
+	if (lease->call)
+		lease->call->lease = NULL;
+	lease->call = NULL;
+	agenda_clear(lease->agenda, &lease->entry);
+}
+
+void lease_release(struct lease *lease)
 {
 	struct words words;
 
-	if (!lease)
-		return;
-	if (lease->call)
-		lease->call->lease = NULL;
+	end(lease);
 	words_fill(lease, &words);
 	cache_script(lease->cache, release_script, words.list,
 		     sizeof(words.list) / sizeof(*words.list),
 		     FIRST_SHARD_KEY + LEASE_SHARDS, lease->ttl_ms, NULL, NULL);
-	agenda_clear(lease->agenda, &lease->entry);
+}
+
+void lease_free(struct lease *lease)
+{
+	if (!lease)
+		return;
+	end(lease);
 	free(lease);
 }

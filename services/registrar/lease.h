@@ -45,8 +45,12 @@ struct lease_options {
 
 struct lease *lease_new(const struct lease_options *options);
 
-/* The parts are free at once, so that a planned restart costs nothing; fn is
- * not called. */
+/* Gives all parts up at once, so that a planned restart costs nothing. Nothing
+ * is renewed or told any more; the cache is not used after it. */
+void lease_release(struct lease *lease);
+
+/* The parts stay taken until their time has run out, unless they were
+ * released. */
 void lease_free(struct lease *lease);
 
 unsigned lease_shard_of(int64_t id);

@@ -204,14 +204,10 @@ static void on_step(void *arg, enum trunk_phase phase,
 
 	if (flow->transport != SIP_TRANSPORT_OTHER)
 		trunk->target = *flow;
-	if (trunk->phase != TRUNK_UNREGISTERING) {
-		/* After a lookup or a pause. */
-		if (phase == TRUNK_CONNECTING || phase == TRUNK_TRYING ||
-		    trunk->phase != phase)
-			move(trunk, phase);
-	} else if (phase == TRUNK_TRYING) {
+	if (trunk->phase != TRUNK_UNREGISTERING)
+		move(trunk, phase);
+	else if (phase == TRUNK_TRYING)
 		agenda_set(agenda_of(trunk), &trunk->due, TRUNK_UNREGISTER_MS);
-	}
 }
 
 static void ladder_out(struct trunk *trunk, const struct sip_flow *flow,
@@ -765,10 +761,12 @@ static void keepalive_edited(struct trunk *trunk, bool was_kept,
 static void restart(struct trunk *trunk, const struct world_trunk *settings,
 		    bool rebind)
 {
+	const bool stays = !rebind && settings_registers(settings);
+
 	attempt_stop(trunk);
-	if (trunk->phase != TRUNK_REGISTERED)
+	if (!stays || trunk->phase != TRUNK_REGISTERED)
 		move(trunk, TRUNK_UNREGISTERED);
-	if (rebind || !settings_registers(settings))
+	if (!stays)
 		keepalive_end(trunk);
 	if (rebind)
 		identity_renew(trunk);

@@ -68,6 +68,20 @@ static void refuse(struct change *change, enum err_code code, const char *text)
 	bus_reply_error(change->call, &err);
 }
 
+/* False: there is no such account any more, or that is not known, and the call
+ * was answered. */
+static bool found(struct change *change, const struct database_result *result,
+		  const struct database_error *error)
+{
+	if (error)
+		bus_reply_code(change->call, error->code);
+	else if (database_rows(result) == 0)
+		bus_reply_code(change->call, ERR_NOT_FOUND);
+	else
+		return true;
+	return false;
+}
+
 static void on_renamed(void *arg, const struct database_result *result,
 		       const struct database_error *error)
 {
@@ -77,14 +91,8 @@ static void on_renamed(void *arg, const struct database_result *result,
 		refuse(change, ERR_CONFLICT, "name is taken");
 		return;
 	}
-	if (error) {
-		bus_reply_code(change->call, error->code);
+	if (!found(change, result, error))
 		return;
-	}
-	if (database_rows(result) == 0) {
-		bus_reply_code(change->call, ERR_NOT_FOUND);
-		return;
-	}
 	log_change(change, LOG_INFO, "admin.renamed");
 	bus_reply_ok(change->call, (uint64_t)database_int(result, 0, 0));
 }
@@ -204,14 +212,8 @@ static void on_hash_found(void *arg, const struct database_result *result,
 {
 	struct change *change = arg;
 
-	if (error) {
-		bus_reply_code(change->call, error->code);
+	if (!found(change, result, error))
 		return;
-	}
-	if (database_rows(result) == 0) {
-		bus_reply_code(change->call, ERR_NOT_FOUND);
-		return;
-	}
 	change->old_hash = arena_strdup(bus_call_arena(change->call),
 					database_cell(result, 0, 0));
 	system_hash_check(change->system, change->call, change->old_password,

@@ -25,7 +25,6 @@ enum {
 
 struct world {
 	struct servers_postgres postgres;
-	char url[112]; /* as in struct servers_postgres */
 	char directory[64];
 	char address[96];
 	struct loop *loop;
@@ -56,25 +55,6 @@ static void on_stale(void *arg)
 {
 	(void)arg;
 	world.stale = true;
-}
-
-static void database_make(void)
-{
-	char sql[64];
-	char command[512];
-
-	servers_postgres_shared(&world.postgres);
-	snprintf(sql, sizeof(sql), "CREATE DATABASE resource_%d",
-		 (int)getpid());
-	servers_postgres_exec(&world.postgres, sql);
-	snprintf(world.url, sizeof(world.url),
-		 "postgresql:///resource_%d?host=%s", (int)getpid(),
-		 world.postgres.dir);
-	snprintf(command, sizeof(command),
-		 MIGRATE " '%s&user=postgres' "
-			 ">/dev/null",
-		 world.url);
-	cr_assert_eq(system(command), 0);
 }
 
 static void key_load(const char *name)
@@ -117,14 +97,14 @@ static void setup(void)
 
 	log_init("test", LOG_ERROR);
 	cr_assert(secrets_init());
-	database_make();
+	servers_postgres_migrated(&world.postgres);
 	servers_dir_make(world.directory);
 	key_load("key");
 	snprintf(world.address, sizeof(world.address), "ipc://%s/p.sock",
 		 world.directory);
 	world.loop = loop_new();
 	const struct database_options options = {
-		.url = world.url,
+		.url = world.postgres.url,
 		.default_role = "trunkline_provider",
 		.process = "test",
 	};
@@ -325,12 +305,10 @@ static const char *const many =
 
 static void rows_make(void)
 {
-	struct servers_postgres here = world.postgres;
 	char sql[1024];
 
-	snprintf(here.url, sizeof(here.url), "%s", world.url);
 	snprintf(sql, sizeof(sql), many, ROWS);
-	servers_postgres_exec(&here, sql);
+	servers_postgres_exec(&world.postgres, sql);
 }
 
 /* Reads a page behind after; returns what the next begins behind. */

@@ -17,18 +17,6 @@ enum { RESOURCES = sizeof(resources) / sizeof(resources[0]) };
 static const char *const own_columns = "'id','version','created_at',"
 				       "'updated_at'";
 
-static void migrate(struct servers_postgres *postgres)
-{
-	struct buffer command = {0};
-
-	servers_postgres_shared(postgres);
-	buffer_printf(&command, MIGRATE " '%s&user=postgres' >/dev/null",
-		      postgres->url);
-	buffer_append_char(&command, '\0');
-	cr_assert_eq(system(command.data), 0, "%s", command.data);
-	buffer_fini(&command);
-}
-
 static const char *sql_type(const struct field *field)
 {
 	switch (field->type) {
@@ -97,7 +85,7 @@ Test(schema, fields_have_their_columns)
 {
 	struct servers_postgres postgres;
 
-	migrate(&postgres);
+	servers_postgres_migrated(&postgres);
 	for (size_t i = 0; i < RESOURCES; i++)
 		for (size_t f = 0; f < resources[i]->record->count; f++)
 			if (resources[i]->record->fields[f].column)
@@ -109,7 +97,7 @@ Test(schema, columns_have_their_fields)
 {
 	struct servers_postgres postgres;
 
-	migrate(&postgres);
+	servers_postgres_migrated(&postgres);
 	for (size_t i = 0; i < RESOURCES; i++) {
 		const struct record *record = resources[i]->record;
 		struct buffer unknown = {0};
@@ -156,7 +144,7 @@ Test(schema, constraints_exist)
 {
 	struct servers_postgres postgres;
 
-	migrate(&postgres);
+	servers_postgres_migrated(&postgres);
 	for (size_t i = 0; i < RESOURCES; i++)
 		for (size_t c = 0; c < resources[i]->constraint_count; c++)
 			check_constraint(&postgres, resources[i],

@@ -81,8 +81,10 @@ void servers_postgres_signal(const struct servers_postgres *postgres,
 /* Ends it and removes its directory. */
 void servers_postgres_stop(struct servers_postgres *postgres);
 
-/* The server that main() started. */
+/* The server that main() started; _migrated: a database of the test's own on
+ * it, with all that deploy/migrate makes. */
 void servers_postgres_shared(struct servers_postgres *postgres);
+void servers_postgres_migrated(struct servers_postgres *postgres);
 
 /* Runs SQL as the superuser on a connection of its own, waiting for its end.
  * _number returns its first cell, 0 where there is none. */

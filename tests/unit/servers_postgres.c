@@ -223,3 +223,20 @@ void servers_postgres_exec(const struct servers_postgres *postgres,
 {
 	servers_postgres_number(postgres, sql);
 }
+
+void servers_postgres_migrated(struct servers_postgres *postgres)
+{
+	char command[256];
+	char sql[64];
+
+	servers_postgres_shared(postgres);
+	snprintf(sql, sizeof(sql), "CREATE DATABASE test_%d", (int)getpid());
+	servers_postgres_exec(postgres, sql);
+	snprintf(postgres->url, sizeof(postgres->url),
+		 "postgresql:///test_%d?host=%s", (int)getpid(), postgres->dir);
+	snprintf(command, sizeof(command),
+		 MIGRATE " '%s&user=postgres' "
+			 ">/dev/null",
+		 postgres->url);
+	cr_assert_eq(system(command), 0, "%s", command);
+}

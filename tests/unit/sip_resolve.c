@@ -17,6 +17,7 @@
 enum {
 	DEADLINE_MS = 15000, /* far more than a local server needs */
 	SHORT_MS = 100,	     /* for deadlines that are to pass */
+	DNS_PORT = 10053,    /* of the address of this process */
 	ROOT_WORDS = 5,	     /* of the command line, for setpriv */
 };
 
@@ -25,7 +26,7 @@ enum {
 struct names {
 	pid_t pid;
 	char dir[64];
-	int port;
+	char address[INET_ADDRSTRLEN];
 	int silent_fd;
 	int silent_port;
 	struct loop *loop;
@@ -57,14 +58,14 @@ static int bound_socket(int *port)
 static int server_answers(void *arg)
 {
 	static const char query[] = "\0\1\1\0\0\1\0\0\0\0\0\0\0\0\1\0\1";
-	const struct names *names = arg;
 	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons((uint16_t)names->port)};
+				      .sin_addr = own_address(),
+				      .sin_port = htons(DNS_PORT)};
 	char answer[512];
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
 
-	address.sin_addr = own_address();
+	(void)arg;
 
 	int ok = connect(fd, (struct sockaddr *)&address, sizeof(address)) ==
 			 0 &&
@@ -78,13 +79,13 @@ static int server_answers(void *arg)
 
 static void server_start(struct names *names)
 {
-	char port[32], silent[64], log_path[96];
+	char listen[64], port[32], silent[64], log_path[96];
 
 	servers_dir_make(names->dir);
-	close(bound_socket(&names->port));
-	snprintf(port, sizeof(port), "--port=%d", names->port);
-	snprintf(silent, sizeof(silent),
-		 "--server=/silent.example/127.0.0.1#%d", names->silent_port);
+	snprintf(listen, sizeof(listen), "--listen-address=%s", names->address);
+	snprintf(port, sizeof(port), "--port=%d", DNS_PORT);
+	snprintf(silent, sizeof(silent), "--server=/silent.example/%s#%d",
+		 names->address, names->silent_port);
 	snprintf(log_path, sizeof(log_path), "%s/log", names->dir);
 
 	/* clang-format off */
@@ -95,7 +96,7 @@ static void server_start(struct names *names)
 		"--pdeathsig=SIGKILL",
 		"dnsmasq", "--keep-in-foreground", "--conf-file=", "--pid-file=",
 		"--no-resolv", "--no-hosts", port, silent,
-		"--listen-address=127.0.0.1", "--bind-interfaces",
+		listen, "--bind-interfaces",
 		"--local=/example/",
 		/* Addresses. */
 		"--host-record=a.example,192.0.2.1",
@@ -151,18 +152,26 @@ static void resolver_start(struct names *names, int port, int family)
 		.dns_servers = servers, .family = family, .seed = 1};
 	struct err err = {0};
 
-	snprintf(servers, sizeof(servers), "127.0.0.1:%d", port);
+	snprintf(servers, sizeof(servers), "%s:%d", names->address, port);
 	cr_assert_eq(
 		resolver_new(names->loop, &options, &names->resolver, &err),
 		ERR_OK, "%s", err.text);
 }
 
+static void names_prepare(struct names *names)
+{
+	const struct in_addr address = own_address();
+
+	*names = (struct names){.loop = loop_new()};
+	inet_ntop(AF_INET, &address, names->address, sizeof(names->address));
+	names->silent_fd = bound_socket(&names->silent_port);
+}
+
 static void names_start(struct names *names)
 {
-	*names = (struct names){.loop = loop_new()};
-	names->silent_fd = bound_socket(&names->silent_port);
+	names_prepare(names);
 	server_start(names);
-	resolver_start(names, names->port, AF_INET);
+	resolver_start(names, DNS_PORT, AF_INET);
 }
 
 static void names_stop(struct names *names)
@@ -179,8 +188,7 @@ static void names_stop(struct names *names)
 /* No server but the silent one. */
 static void silence_start(struct names *names)
 {
-	*names = (struct names){.loop = loop_new()};
-	names->silent_fd = bound_socket(&names->silent_port);
+	names_prepare(names);
 	resolver_start(names, names->silent_port, AF_INET);
 }
 
@@ -443,7 +451,7 @@ Test(sip_resolve, families)
 		struct seen seen;
 
 		resolver_free(names.resolver);
-		resolver_start(&names, names.port, families[i].family);
+		resolver_start(&names, DNS_PORT, families[i].family);
 		resolve(&names,
 			&(struct resolve_target){
 				.host = slice_str(families[i].host)},

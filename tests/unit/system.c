@@ -26,8 +26,6 @@ struct world {
 	struct servers_postgres postgres;
 	struct servers_redis redis;
 	struct loop *loop;
-	char url[112];	 /* of the database, without a user */
-	char admin[192]; /* likewise, as the superuser */
 	char directory[64];
 	char file[PATH_BYTES]; /* admin_file */
 };
@@ -40,32 +38,12 @@ struct service {
 	struct bus_client *client;
 };
 
-static void migrate(const struct world *world)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "%s '%s' >/dev/null", MIGRATE,
-		 world->admin);
-	cr_assert_eq(system(command), 0);
-}
-
 static void world_init(struct world *world)
 {
-	char sql[64];
-
 	*world = (struct world){0};
-	servers_postgres_shared(&world->postgres);
+	servers_postgres_migrated(&world->postgres);
 	/* Not a configuration key, as it looks. */
 	unsetenv("TRUNKLINE_TEST_POSTGRES_DIR");
-	snprintf(sql, sizeof(sql), "CREATE DATABASE system_%d", (int)getpid());
-	servers_postgres_exec(&world->postgres, sql);
-	snprintf(world->url, sizeof(world->url),
-		 "postgresql:///system_%d?host=%s", (int)getpid(),
-		 world->postgres.dir);
-	snprintf(world->admin, sizeof(world->admin),
-		 "postgresql://postgres@/system_%d?host=%s", (int)getpid(),
-		 world->postgres.dir);
-	migrate(world);
 	servers_redis_start(&world->redis, NULL);
 	servers_dir_make(world->directory);
 	snprintf(world->file, sizeof(world->file), "%s/admin",
@@ -80,13 +58,9 @@ static void world_fini(struct world *world)
 	servers_redis_stop(&world->redis);
 }
 
-/* Of this database, not the server's first. */
 static long number(const struct world *world, const char *sql)
 {
-	struct servers_postgres here = world->postgres;
-
-	snprintf(here.url, sizeof(here.url), "%s", world->url);
-	return servers_postgres_number(&here, sql);
+	return servers_postgres_number(&world->postgres, sql);
 }
 
 static void service_begin(struct service *service, struct world *world,
@@ -101,7 +75,8 @@ static void service_begin(struct service *service, struct world *world,
 	*service = (struct service){.world = world};
 	snprintf(address, sizeof(address), "ipc://%s/%s.sock", world->directory,
 		 name);
-	snprintf(flags[0], sizeof(flags[0]), "--database_url=%s", world->url);
+	snprintf(flags[0], sizeof(flags[0]), "--database_url=%s",
+		 world->postgres.url);
 	snprintf(flags[1], sizeof(flags[1]), "--redis_url=%s",
 		 world->redis.url);
 	snprintf(flags[2], sizeof(flags[2]), "--listen=%s", address);
