@@ -169,6 +169,11 @@ static void value_schema(struct document *doc, const struct field *field,
 		type(doc, "string", nullable);
 		raw(doc, ",\"format\":\"date-time\"");
 		break;
+	case FIELD_OBJECTS:
+		type(doc, "array", nullable);
+		raw(doc, ",\"items\":");
+		refer(doc, field->record, face);
+		break;
 	case FIELD_OBJECT:
 		break;
 	}

@@ -24,6 +24,8 @@ enum field_type {
 	FIELD_OBJECT,	 /* nested record; in SQL a jsonb of what was set */
 	FIELD_ID,	 /* see proto/id.h */
 	FIELD_TIME,	 /* seconds since 1970 UTC; in SQL timestamptz */
+	FIELD_OBJECTS, /* array of a nested record; in answers only, written by
+			* hand */
 };
 
 enum field_flag {

@@ -244,6 +244,7 @@ static const struct {
 	[FIELD_OBJECT] = {READER_MAP, "an object", read_object},
 	[FIELD_ID] = {READER_ID, "an id", NULL},
 	[FIELD_TIME] = {READER_TIME, "a time", NULL},
+	[FIELD_OBJECTS] = {READER_ARRAY, "an array", NULL},
 };
 
 static bool type_fits(const struct field *field, enum reader_kind kind)

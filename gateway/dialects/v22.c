@@ -31,6 +31,14 @@ static const struct route routes[] = {
 	 .answer = &provider_status_record,
 	 .summary = "Get the status of a provider"},
 
+	{ROUTE_GET, "/api/providers/{id}/registration", ROUTE_REGISTRAR,
+	 "registrar.trunk_registration", ROUTE_CALL, BUS_READ,
+	 .answer = &trunk_registration_record,
+	 .summary = "Get all that is known of a trunk's registration"},
+	{ROUTE_POST, "/api/providers/{id}/register", ROUTE_REGISTRAR,
+	 "registrar.trunk_register", ROUTE_CALL, BUS_READ, ROUTE_EMPTY,
+	 .summary = "Register a trunk now"},
+
 	/* Transports */
 	{ROUTE_GET, "/api/transports", ROUTE_TRANSPORT, "transport.list",
 	 ROUTE_LIST, BUS_SLOW, .resource = &transport_resource,

@@ -48,6 +48,7 @@ enum {
  * with */
 extern const struct record registration_record;
 extern const struct record registration_query_record;
+extern const struct record trunk_registration_record;
 
 /* Indexes into the values of these records. */
 enum {

@@ -71,6 +71,9 @@
 	  "public IPv6 address told by /api/info")                             \
 	X(SIP_PORT, "sip_port", CONFIG_INT, "5060", 0, 65535,                  \
 	  "UDP port of the SIP transport a fresh database is given")           \
+	X(DNS_SERVERS, "dns_servers", CONFIG_STR, "", 0, 256,                  \
+	  "DNS servers the registrar asks, ip:port comma separated; empty: "   \
+	  "the system's")                                                      \
 	X(SIP_CA_FILE, "sip_ca_file", CONFIG_STR, "", 0, 1024,                 \
 	  "PEM file: authorities trusted for SIP over TLS beside the "         \
 	  "system's")                                                          \

@@ -6,13 +6,14 @@
 #include "services/common/events.h"
 #include "services/common/id_table.h"
 #include "services/common/log.h"
+#include "services/common/resource.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
 enum {
-	FETCH_DEADLINE_MS = 5000, /* an indexed read */
+	FETCH_DEADLINE_MS = 5000, /* indexed reads */
 	LIST_DEADLINE_MS = 30000, /* a page of ids, on the slow lane */
 };
 
@@ -32,7 +33,8 @@ struct object {
 	struct id_node node;	   /* first: see id_table.h */
 	TAILQ_ENTRY(object) queue; /* QUEUED */
 	enum object_phase phase;
-	bool owed;	  /* named by the first list, not concluded */
+	struct asking *page; /* FETCHING: the call that asks for it */
+	bool owed;	     /* named by the first list, not concluded */
 	uint32_t proven;  /* the list in or after which it was seen to exist */
 	uint64_t version; /* told of; 0: nothing was yet */
 	uint64_t wanted;  /* FETCHING: heard of since it began */
@@ -42,7 +44,8 @@ struct object {
 struct asking {
 	LIST_ENTRY(asking) link;
 	struct follow *follow; /* NULL: freed */
-	struct object *object; /* NULL: a list */
+	size_t count;	       /* of objects; 0: a list */
+	struct object *objects[RESOURCE_FETCH_MAX];
 };
 
 struct follow {
@@ -59,8 +62,11 @@ struct follow {
 
 	struct id_table objects;
 	TAILQ_HEAD(, object) queue;
+	size_t queued;
 	LIST_HEAD(, asking) asking;
-	size_t fetching;
+	size_t pages; /* fetched now */
+	struct loop_timer *gather;
+	bool gathering; /* gather runs */
 	size_t owed;
 	bool synced;
 
@@ -80,6 +86,7 @@ struct follow {
 	uint64_t known; /* objects told of */
 	uint64_t lists;
 	uint64_t fetches;
+	uint64_t calls; /* that the fetches were asked in */
 	uint64_t failures;
 	uint64_t beyond; /* objects over objects_max */
 };
@@ -104,11 +111,19 @@ static void retry_reset(struct follow *follow)
 
 /* ---- calls ---- */
 
-static void ask(struct follow *follow, enum bus_lane lane, struct slice method,
-		uint32_t deadline_ms, struct slice args, struct object *object,
-		bus_done_fn *done)
+static struct asking *asking_new(struct follow *follow)
 {
 	struct asking *asking = mem_alloc(sizeof(*asking));
+
+	asking->follow = follow;
+	LIST_INSERT_HEAD(&follow->asking, asking, link);
+	return asking;
+}
+
+static void ask(struct asking *asking, enum bus_lane lane, struct slice method,
+		uint32_t deadline_ms, struct slice args, bus_done_fn *done)
+{
+	const struct follow *follow = asking->follow;
 	const struct request request = {
 		.request_id = SLICE("follow"),
 		.method = method,
@@ -118,23 +133,15 @@ static void ask(struct follow *follow, enum bus_lane lane, struct slice method,
 		.args = args,
 	};
 
-	asking->follow = follow;
-	asking->object = object;
-	LIST_INSERT_HEAD(&follow->asking, asking, link);
 	bus_client_call(follow->client, lane, &request, done, asking);
 }
 
-/* Ends the call; NULL: nobody waits for it any more. */
-static struct follow *answered(struct asking *asking, struct object **object)
+/* The call is over; NULL: nobody waits for it any more. The caller frees it. */
+static struct follow *answered(struct asking *asking)
 {
-	struct follow *follow = asking->follow;
-
-	if (object)
-		*object = asking->object;
-	if (follow)
+	if (asking->follow)
 		LIST_REMOVE(asking, link);
-	free(asking);
-	return follow;
+	return asking->follow;
 }
 
 /* The service, or the way to it, is in trouble: any other call would fare no
@@ -209,6 +216,7 @@ static void object_queue(struct follow *follow, struct object *object)
 	assert(object->phase == OBJECT_RESTING);
 	object->phase = OBJECT_QUEUED;
 	TAILQ_INSERT_TAIL(&follow->queue, object, queue);
+	follow->queued++;
 }
 
 /* It has, or may have, another version than was told of. */
@@ -236,104 +244,226 @@ static void object_end(struct follow *follow, struct object *object)
 	follow->handlers.removed(follow->handlers.arg, id);
 }
 
-/* False: the answer is none. */
-static bool object_take(struct follow *follow, struct object *object,
-			const struct reply *reply)
+/* ---- fetch ---- */
+
+/* What a fetch answered of one object. */
+struct item {
+	int64_t id;
+	uint64_t version;
+	bool told; /* else the service could not tell it */
+	struct slice object;
+};
+
+struct items {
+	size_t count;
+	struct item items[RESOURCE_FETCH_MAX];
+};
+
+/* [id, version, object or nil] */
+static struct item item_read(struct reader *reader)
+{
+	struct item item;
+	const uint32_t members = reader_array(reader);
+
+	item.id = reader_id(reader);
+	item.version = reader_uint(reader);
+	const enum reader_kind kind = reader_peek(reader);
+
+	item.told = kind == READER_MAP;
+	item.object = reader_value(reader);
+	if (members != 3 || item.id <= 0 || item.version == 0 ||
+	    (kind != READER_MAP && kind != READER_NIL))
+		reader_fail(reader);
+	return item;
+}
+
+/* {items}, as many as were asked for at most. False: it is none, and tells
+ * nothing: least of all that an object is gone. */
+static bool fetched_read(struct slice body, size_t asked, struct items *items)
 {
 	struct reader reader;
+	bool given = false;
 
-	reader_init(&reader, reply->body);
-	if (reply->object_version == 0 || reader_peek(&reader) != READER_MAP)
-		return false;
-	if (reply->object_version == object->version)
-		return true;
+	reader_init(&reader, body);
+	items->count = 0;
+	for (uint32_t n = reader_map(&reader); n > 0; n--) {
+		if (!slice_is(reader_str(&reader), "items")) {
+			reader_value(&reader);
+			continue;
+		}
+		const uint32_t count = reader_array(&reader);
+
+		if (given || count > asked)
+			return false;
+		given = true;
+		while (items->count < count)
+			items->items[items->count++] = item_read(&reader);
+	}
+	return given && reader_done(&reader);
+}
+
+static void object_take(struct follow *follow, struct object *object,
+			const struct item *item)
+{
+	if (item->version == object->version)
+		return;
 	follow->known += object->version == 0;
-	object->version = reply->object_version;
-	follow->handlers.upsert(follow->handlers.arg, object->node.id,
-				object->version, reply->body);
-	return true;
+	object->version = item->version;
+	follow->handlers.upsert(follow->handlers.arg, item->id, item->version,
+				item->object);
+}
+
+static void item_take(struct follow *follow, const struct asking *page,
+		      const struct item *item)
+{
+	struct object *object = object_find(follow, item->id);
+	struct err err;
+
+	/* Not asked for, or told twice. */
+	if (!object || object->page != page)
+		return;
+	object->page = NULL;
+	object->phase = OBJECT_RESTING;
+	if (item->told) {
+		object_take(follow, object, item);
+	} else {
+		/* The next list reminds. */
+		follow->failures++;
+		err_set(&err, ERR_INTERNAL, "the service cannot tell it");
+		log_failure(follow, "fetch", item->id, &err);
+	}
+	object_conclude(follow, object);
+	/* Changed since: once more, but not until the hint comes true, lest a
+	 * false one keep us asking. */
+	if (object->wanted > object->version)
+		object_queue(follow, object);
 }
 
 /* A passing failure is made good when the service is back; of another the next
  * list reminds. */
-static void object_failed(struct follow *follow, struct object *object,
-			  const struct err *err)
+static void page_failed(struct follow *follow, const struct asking *page,
+			const struct err *err)
 {
+	const bool passing = is_passing(err->code);
+
 	follow->failures++;
-	if (!is_passing(err->code)) {
-		log_failure(follow, "fetch", object->node.id, err);
-		object_conclude(follow, object);
-		return;
+	for (size_t i = 0; i < page->count; i++) {
+		struct object *object = page->objects[i];
+
+		object->page = NULL;
+		object->phase = OBJECT_RESTING;
+		if (passing)
+			object_queue(follow, object);
+		else
+			object_conclude(follow, object);
 	}
-	object_queue(follow, object);
 	/* The others that were on their way fail for the same reason. */
-	if (follow->paused)
+	if (passing && follow->paused)
 		return;
-	log_failure(follow, "fetch", object->node.id, err);
+	log_failure(follow, "fetch", page->objects[0]->node.id, err);
+	if (!passing)
+		return;
 	follow->paused = true;
 	loop_timer_start(follow->retry, retry_next_ms(follow), 0);
 }
 
-static void object_fetched(struct follow *follow, struct object *object,
-			   const struct reply *reply)
+static void page_answered(struct follow *follow, const struct asking *page,
+			  const struct reply *reply, const struct err *err)
 {
-	struct err err;
+	struct err malformed;
+	struct items items;
 
-	retry_reset(follow);
-	err_set(&err, ERR_MALFORMED, "the answer is no object");
-	if (object_take(follow, object, reply))
-		object_conclude(follow, object);
-	else
-		object_failed(follow, object, &err);
-	/* Changed since: once more, but not until the hint comes true, lest a
-	 * false one keep us asking. */
-	if (object->phase == OBJECT_RESTING && object->wanted > object->version)
-		object_queue(follow, object);
+	if (reply)
+		retry_reset(follow);
+	if (reply && !fetched_read(reply->body, page->count, &items)) {
+		err_set(&malformed, ERR_MALFORMED, "the answer has no objects");
+		err = &malformed;
+	}
+	if (err) {
+		page_failed(follow, page, err);
+		return;
+	}
+	for (size_t i = 0; i < items.count; i++)
+		item_take(follow, page, &items.items[i]);
+	for (size_t i = 0; i < page->count; i++)
+		if (page->objects[i]->page == page)
+			object_end(follow, page->objects[i]);
 }
 
 static void on_fetched(void *arg, const struct reply *reply,
 		       const struct err *err)
 {
-	struct object *object;
-	struct follow *follow = answered(arg, &object);
+	struct asking *page = arg;
+	struct follow *follow = answered(page);
 
-	if (!follow)
-		return;
-	follow->fetching--;
-	object->phase = OBJECT_RESTING;
-	if (reply)
-		object_fetched(follow, object, reply);
-	else if (err->code == ERR_NOT_FOUND)
-		object_end(follow, object);
-	else
-		object_failed(follow, object, err);
-	pump(follow);
-	sync_check(follow);
+	if (follow) {
+		follow->pages--;
+		page_answered(follow, page, reply, err);
+		pump(follow);
+		sync_check(follow);
+	}
+	free(page);
 }
 
-static void fetch(struct follow *follow, struct object *object)
+/* Takes the next object off the queue, into the page. */
+static void page_add(struct follow *follow, struct asking *page)
 {
-	struct buffer args = {0};
+	struct object *object = TAILQ_FIRST(&follow->queue);
 
 	TAILQ_REMOVE(&follow->queue, object, queue);
+	follow->queued--;
 	object->phase = OBJECT_FETCHING;
+	object->page = page;
 	object->wanted = 0;
 	object->proven = follow->list;
-	follow->fetching++;
-	follow->fetches++;
+	page->objects[page->count++] = object;
+}
+
+static void fetch(struct follow *follow)
+{
+	struct asking *page = asking_new(follow);
+	struct buffer args = {0};
+
+	while (follow->queued > 0 && page->count < RESOURCE_FETCH_MAX)
+		page_add(follow, page);
+	follow->pages++;
+	follow->calls++;
+	follow->fetches += page->count;
 	writer_map(&args, 1);
-	writer_text(&args, "id");
-	writer_id(&args, object->node.id);
-	ask(follow, BUS_READ, follow->fetch, FETCH_DEADLINE_MS,
-	    buffer_slice(&args), object, on_fetched);
+	writer_text(&args, "ids");
+	writer_array(&args, (uint32_t)page->count);
+	for (size_t i = 0; i < page->count; i++)
+		writer_id(&args, page->objects[i]->node.id);
+	ask(page, BUS_READ, follow->fetch, FETCH_DEADLINE_MS,
+	    buffer_slice(&args), on_fetched);
 	buffer_fini(&args);
 }
 
+static bool may_fetch(const struct follow *follow)
+{
+	return !follow->paused && follow->pages < FOLLOW_WINDOW &&
+	       follow->queued > 0;
+}
+
+/* Full pages leave at once, the others when they have gathered. */
 static void pump(struct follow *follow)
 {
-	while (!follow->paused && follow->fetching < FOLLOW_WINDOW &&
-	       !TAILQ_EMPTY(&follow->queue))
-		fetch(follow, TAILQ_FIRST(&follow->queue));
+	while (may_fetch(follow) && follow->queued >= RESOURCE_FETCH_MAX)
+		fetch(follow);
+	if (!may_fetch(follow) || follow->gathering)
+		return;
+	follow->gathering = true;
+	loop_timer_start(follow->gather, FOLLOW_GATHER_MS, 0);
+}
+
+static void on_gathered(void *arg)
+{
+	struct follow *follow = arg;
+
+	follow->gathering = false;
+	if (may_fetch(follow))
+		fetch(follow);
+	pump(follow);
 }
 
 static void on_retry(void *arg)
@@ -447,10 +577,11 @@ static void page_ask(struct follow *follow);
 
 static void on_page(void *arg, const struct reply *reply, const struct err *err)
 {
-	struct follow *follow = answered(arg, NULL);
+	struct follow *follow = answered(arg);
 	struct err malformed;
 	int64_t after;
 
+	free(arg);
 	if (!follow)
 		return;
 	if (!reply) {
@@ -481,8 +612,8 @@ static void page_ask(struct follow *follow)
 		writer_text(&args, "after");
 		writer_id(&args, follow->after);
 	}
-	ask(follow, BUS_SLOW, follow->versions, LIST_DEADLINE_MS,
-	    buffer_slice(&args), NULL, on_page);
+	ask(asking_new(follow), BUS_SLOW, follow->versions, LIST_DEADLINE_MS,
+	    buffer_slice(&args), on_page);
 	buffer_fini(&args);
 }
 
@@ -565,6 +696,8 @@ static void metrics_set(struct follow *follow, struct metrics *metrics)
 	       "Lists compared with what is known.", &follow->lists);
 	metric(follow, metrics, METRICS_COUNTER, "fetches_total",
 	       "Objects asked for.", &follow->fetches);
+	metric(follow, metrics, METRICS_COUNTER, "fetch_calls_total",
+	       "Calls the objects were asked for in.", &follow->calls);
 	metric(follow, metrics, METRICS_COUNTER, "failures_total",
 	       "Lists and fetches that failed.", &follow->failures);
 	metric(follow, metrics, METRICS_COUNTER, "events_total",
@@ -593,9 +726,7 @@ static void options_take(struct follow *follow,
 	follow->resource = text_of(follow, options->resource);
 	follow->process = text_of(follow, options->process);
 	follow->versions = method_of(follow, options->resource, "versions");
-	follow->fetch = options->fetch
-				? text_of(follow, options->fetch)
-				: method_of(follow, options->resource, "get");
+	follow->fetch = method_of(follow, options->resource, "fetch");
 	follow->reconcile_ms = options->reconcile_ms ? options->reconcile_ms
 						     : FOLLOW_RECONCILE_MS;
 	follow->objects_max = options->objects_max ? options->objects_max
@@ -616,6 +747,7 @@ enum err_code follow_new(struct loop *loop,
 	retry_reset(follow);
 	follow->due = loop_timer_new(loop, on_due, follow);
 	follow->retry = loop_timer_new(loop, on_retry, follow);
+	follow->gather = loop_timer_new(loop, on_gathered, follow);
 	const enum err_code code = events_subscriber_new(
 		loop, options->addresses, &handlers, &follow->events, err);
 
@@ -658,6 +790,7 @@ void follow_free(struct follow *follow)
 	events_subscriber_free(follow->events);
 	loop_timer_free(follow->due);
 	loop_timer_free(follow->retry);
+	loop_timer_free(follow->gather);
 	objects_free(follow);
 	arena_fini(&follow->names);
 	free(follow);

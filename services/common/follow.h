@@ -7,12 +7,16 @@
  *
  *   connected, a minute has passed --> list (id, version) --.
  *                                                           v
- *   event ----------------------------------------------> fetch --> upsert,
- *                                                                   removed
+ *   event ---------------------------------------> gather, fetch --> upsert,
+ *                                                                    removed
+ *
+ * Objects are fetched by `<resource>.fetch` (resource.h), with their secrets,
+ * in pages: of RESOURCE_FETCH_MAX as soon as there are so many to fetch, of
+ * fewer FOLLOW_GATHER_MS after the first.
  *
  * What an event or a list says is a hint: what counts is the object fetched,
- * or that there is none. So a lost event, an event told late and one told
- * twice do no harm. A lost one is found by the next list, at most
+ * or that the service answers without it. So a lost event, an event told late
+ * and one told twice do no harm. A lost one is found by the next list, at most
  * FOLLOW_RECONCILE_MS later.
  *
  * While the service is away the consumer keeps what it was told last. It is
@@ -30,9 +34,14 @@
 #include <stdint.h>
 
 enum {
-	/* Fetches in flight: half a batch, so that the first sync of a large
-	 * resource does not fill the service's lanes. */
-	FOLLOW_WINDOW = 64,
+	/* Pages fetched at a time: the service's lanes stay free for others
+	 * during the first sync of a large resource, and the largest objects
+	 * there are fit a batch of the bus. */
+	FOLLOW_WINDOW = 4,
+
+	/* A change is known so much later at most. Under load a call tells of
+	 * some dozens of them in place of one. */
+	FOLLOW_GATHER_MS = 20,
 
 	/* Objects of one resource: some 90 MB here, and more than the largest
 	 * installation has. What is beyond is not followed and logged. */
@@ -73,10 +82,6 @@ struct follow_options {
 	const char *addresses; /* the service's, as the client's */
 	const char *process;   /* ours, told as the principal's name */
 	const char *resource;  /* "provider"; outlives the follow */
-
-	/* The method that answers an object: "provider.secret_get" where its
-	 * secrets are needed; NULL: "<resource>.get". */
-	const char *fetch;
 
 	struct follow_handlers handlers;
 	struct metrics *metrics; /* may be NULL: follow_<resource>_... */

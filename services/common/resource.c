@@ -119,6 +119,18 @@ static char *get_sql(const struct resource *r,
 	return buffer_take(&sql);
 }
 
+/* The ids in one array, so that it is one statement however many there are. */
+static char *fetch_sql(const struct resource *r,
+		       const struct resource_columns *columns)
+{
+	struct buffer sql = {0};
+
+	buffer_printf(&sql,
+		      "SELECT id, %s FROM %s.%s WHERE id = ANY($1::bigint[])",
+		      columns->sql, r->schema, r->table);
+	return buffer_take(&sql);
+}
+
 /* Ids in order, page by page: an index scan from $1 on. */
 static char *versions_sql(const struct resource *r)
 {
@@ -198,8 +210,8 @@ struct resource_store *resource_store_new(const struct resource *r,
 	for (int view = 0; view < RECORD_VIEWS; view++)
 		columns_init(&views[view], r->record, (enum record_view)view);
 	store->get = statement_of(r, "get", get_sql(r, &views[RECORD_FULL]));
-	store->secret_get = statement_of(r, "secret_get",
-					 get_sql(r, &views[RECORD_SECRET]));
+	store->fetch =
+		statement_of(r, "fetch", fetch_sql(r, &views[RECORD_SECRET]));
 	store->versions = statement_of(r, "versions", versions_sql(r));
 	store->create = statement_of(r, "create", create_sql(r));
 	store->create_once = statement_of(r, "create_once", create_once_sql(r));
@@ -217,7 +229,7 @@ void resource_store_free(struct resource_store *store)
 		free(store->views[i].sql);
 	}
 	statement_free(&store->get);
-	statement_free(&store->secret_get);
+	statement_free(&store->fetch);
 	statement_free(&store->versions);
 	statement_free(&store->create);
 	statement_free(&store->create_once);
@@ -240,7 +252,7 @@ static const struct {
 	{"destroy", resource_destroy},
 	{"export", resource_export},
 	{"versions", resource_versions, true},
-	{"secret_get", resource_secret_get, true},
+	{"fetch", resource_fetch, true},
 };
 
 void resource_methods(struct resource_store *store, unsigned who,

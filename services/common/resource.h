@@ -20,8 +20,11 @@
  * and for processes of the suite alone, which follow a resource (follow.h):
  *
  *   .versions     {after?}      {items: [[id, version]], after}: likewise
- *   .secret_get   {id}          full object with its secret fields in clear,
- *                               object_version
+ *   .fetch        {ids}         {items: [[id, version, object]]}: full objects
+ *                               with their secret fields in clear, those of the
+ *                               1 to RESOURCE_FETCH_MAX ids that there are, in
+ *                               any order; object is nil where a secret field
+ *                               cannot be opened
  *
  * Every change is told as an event after its commit (events.h), as part of the
  * turn of the loop it is answered in.
@@ -45,13 +48,24 @@ struct resource_store *resource_store_new(const struct resource *r,
 					  struct events_publisher *events);
 void resource_store_free(struct resource_store *store);
 
-enum { RESOURCE_METHODS = 8 };
+enum {
+	RESOURCE_METHODS = 8,
+
+	/* Ids of one .fetch: the largest objects stay well below
+	 * MESSAGE_BATCH_BYTES_MAX. */
+	RESOURCE_FETCH_MAX = 64,
+};
 
 /* Fills out with the rows of the methods above, named "<resource>.<method>",
  * for callers of the given kinds; the last two for PRINCIPAL_SERVICE alone,
  * whatever is given. Names live as long as the store. */
 void resource_methods(struct resource_store *store, unsigned who,
 		      struct bus_method out[RESOURCE_METHODS]);
+
+/* Reads the arguments {ids} of a .fetch; returns how many there are. 0: they
+ * are malformed. Also for a service that has such a method of its own. */
+size_t resource_fetch_ids(const struct bus_call *call,
+			  int64_t ids[RESOURCE_FETCH_MAX]);
 
 /* Forgets the idempotency keys that are older than a day; to be called now and
  * then. */

@@ -33,7 +33,7 @@ struct resource_store {
 	struct events_publisher *events;	     /* or NULL */
 	struct resource_columns views[RECORD_VIEWS]; /* by enum record_view */
 	struct resource_statement get;
-	struct resource_statement secret_get;
+	struct resource_statement fetch;
 	struct resource_statement versions;
 	struct resource_statement create;
 	struct resource_statement create_once; /* with an Idempotency-Key */
@@ -71,8 +71,7 @@ bool resource_is_stored(const struct field *field);
 
 /* The handlers of the method table. */
 bus_handler_fn resource_get, resource_list, resource_export, resource_create,
-	resource_update, resource_destroy, resource_secret_get,
-	resource_versions;
+	resource_update, resource_destroy, resource_fetch, resource_versions;
 
 /* The work of a call, its arguments not looked at. */
 struct resource_work *resource_work_new(struct bus_call *call);

@@ -1,5 +1,5 @@
 /* The resource engine's reads: get, list, export, and for the processes that
- * follow a resource versions and secret_get. */
+ * follow a resource versions and fetch. */
 
 #include "services/common/resource_internal.h"
 
@@ -43,6 +43,8 @@ static void load_value(struct resource_work *work, const struct field *field,
 				  LOG_STR("resource",
 					  work->store->resource->name),
 				  LOG_STR("field", field->name));
+		break;
+	case FIELD_OBJECTS: /* never stored */
 		break;
 	}
 }
@@ -100,7 +102,7 @@ void resource_get(void *service, struct bus_call *call)
 	resource_run(work, DATABASE_READ, &work->store->get, on_got);
 }
 
-/* ---- secret_get ---- */
+/* ---- fetch ---- */
 
 /* Puts what the sealed values stand for in their place, in the arena. False:
  * one was not sealed with our key. */
@@ -134,40 +136,104 @@ static void wipe_secrets(const struct record *record, struct value *values)
 				     values[i].string.size);
 }
 
-static void on_secret_got(void *arg, const struct database_result *result,
-			  const struct database_error *error)
+/* Columns of a fetch's row in front of the view's version. */
+enum { FETCH_ID, FETCH_VIEW };
+
+/* [id, version, object], nil for an object whose secrets cannot be opened: the
+ * others of the page are told all the same. */
+static void write_fetched(struct resource_work *work,
+			  const struct database_result *result, size_t row,
+			  struct value *values, struct buffer *out)
 {
-	struct resource_work *work = arg;
 	const struct resource *r = work->store->resource;
+	const int64_t id = database_int(result, row, FETCH_ID);
 
-	if (!resource_found(work, result, error))
-		return;
-	struct value *values = resource_values_new(work);
-
-	load_row(work, result, 0, 0, values);
+	writer_array(out, 3);
+	writer_id(out, id);
+	writer_int(out, database_int(result, row, FETCH_VIEW));
+	load_row(work, result, row, FETCH_VIEW, values);
 	if (!open_secrets(work, values)) {
+		writer_nil(out);
 		log_event(LOG_ERROR, "resource.sealed_otherwise",
-			  LOG_STR("resource", r->name),
-			  LOG_INT("id", work->args.id));
-		resource_reply_code(work, ERR_INTERNAL);
+			  LOG_STR("resource", r->name), LOG_INT("id", id));
 		return;
 	}
-	record_encode(r->record, work->view, values, bus_call_body(work->call));
+	record_encode(r->record, work->view, values, out);
 	wipe_secrets(r->record, values);
-	resource_reply_ok(work, database_int(result, 0, 0));
 }
 
-void resource_secret_get(void *service, struct bus_call *call)
+static void on_fetched(void *arg, const struct database_result *result,
+		       const struct database_error *error)
 {
-	struct resource_work *work = resource_work_begin(call, true);
+	struct resource_work *work = arg;
+
+	if (error) {
+		resource_reply_error(work, error);
+		return;
+	}
+	struct buffer *out = bus_call_body(work->call);
+	const size_t rows = database_rows(result);
+	struct value *values = resource_values_new(work);
+
+	writer_map(out, 1);
+	writer_text(out, "items");
+	writer_array(out, (uint32_t)rows);
+	for (size_t row = 0; row < rows; row++)
+		write_fetched(work, result, row, values, out);
+	resource_reply_ok(work, 0);
+}
+
+size_t resource_fetch_ids(const struct bus_call *call,
+			  int64_t ids[RESOURCE_FETCH_MAX])
+{
+	struct reader reader;
+
+	reader_init(&reader, bus_call_request(call)->args);
+	if (reader_map(&reader) != 1 || !slice_is(reader_str(&reader), "ids"))
+		return 0;
+	const uint32_t count = reader_array(&reader);
+
+	if (count > RESOURCE_FETCH_MAX)
+		return 0;
+	for (uint32_t i = 0; i < count; i++) {
+		ids[i] = reader_id(&reader);
+		if (ids[i] <= 0)
+			reader_fail(&reader);
+	}
+	return reader_done(&reader) ? count : 0;
+}
+
+/* PostgreSQL's text of an array, in the call's arena. */
+static const char *array_text(struct resource_work *work, const int64_t *ids,
+			      size_t count)
+{
+	struct buffer text = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		buffer_append_char(&text, i == 0 ? '{' : ',');
+		buffer_append_uint(&text, (uint64_t)ids[i]);
+	}
+	buffer_append_char(&text, '}');
+	const char *kept = arena_strdup(work->arena, buffer_slice(&text));
+
+	buffer_fini(&text);
+	return kept;
+}
+
+void resource_fetch(void *service, struct bus_call *call)
+{
+	struct resource_work *work = resource_work_new(call);
+	int64_t ids[RESOURCE_FETCH_MAX];
+	const size_t count = resource_fetch_ids(call, ids);
 
 	(void)service;
-	if (!work)
+	if (count == 0) {
+		resource_reply_malformed(work);
 		return;
+	}
 	work->view = RECORD_SECRET;
-	resource_param_add(work, resource_number_text(work, work->args.id));
-	resource_run(work, DATABASE_READ, &work->store->secret_get,
-		     on_secret_got);
+	resource_param_add(work, array_text(work, ids, count));
+	resource_run(work, DATABASE_READ, &work->store->fetch, on_fetched);
 }
 
 /* ---- versions ---- */

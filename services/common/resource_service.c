@@ -46,6 +46,8 @@ static void on_free(void *self)
 	loop_timer_free(running->sweep);
 	/* Before the bus: it answers the calls whose statements it ends. */
 	database_free(running->service.database);
+	if (running->service.own)
+		running->kind->stop(&running->service);
 	bus_server_free(running->server);
 	for (size_t i = 0; i < RESOURCE_SERVICE_RESOURCES_MAX; i++)
 		resource_store_free(running->stores[i]);
@@ -122,6 +124,8 @@ static enum err_code open_bus(struct running *running, struct err *err)
 		events_publisher_new(service->loop, address, &running->metrics,
 				     &service->events, err);
 
+	if (code == ERR_OK && running->kind->start)
+		code = running->kind->start(&running->service, err);
 	if (code == ERR_OK) {
 		make_methods(running);
 		code = serve(running, address, err);
@@ -143,6 +147,7 @@ static enum err_code on_start(const struct process_kind *process,
 	running->kind = process->data;
 	running->service.loop = loop;
 	running->service.config = config;
+	running->service.metrics = &running->metrics;
 	enum err_code code = open_database(running, err);
 
 	if (code == ERR_OK)

@@ -20,6 +20,8 @@ struct resource_service {
 	struct database *database;
 	struct secrets_key *key;	 /* seals secret fields */
 	struct events_publisher *events; /* tells of changes */
+	struct metrics *metrics;	 /* of the process */
+	void *own;			 /* what the kind's start made */
 };
 
 enum { RESOURCE_SERVICE_RESOURCES_MAX = 8 };
@@ -35,6 +37,12 @@ struct resource_service_kind {
 
 	const struct bus_method *methods; /* of its own; may be NULL */
 	size_t method_count;
+
+	/* What its own methods need: start sets service->own before they are
+	 * served, stop ends it when they no longer are. Both or none. */
+	enum err_code (*start)(struct resource_service *service,
+			       struct err *err);
+	void (*stop)(struct resource_service *service);
 };
 
 /* The whole life of the process; what main() returns. */

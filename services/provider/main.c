@@ -1,7 +1,6 @@
 /* The provider service: SIP providers (trunks), schema `provider`. */
 
 #include "proto/resources/resources.h"
-#include "services/common/resource_service.h"
 #include "services/provider/status.h"
 
 static const struct resource *const resources[] = {&provider_resource};
@@ -20,6 +19,8 @@ int main(int argc, char **argv)
 		.resource_count = sizeof(resources) / sizeof(resources[0]),
 		.methods = methods,
 		.method_count = sizeof(methods) / sizeof(methods[0]),
+		.start = status_start,
+		.stop = status_stop,
 	};
 
 	return resource_service_run(argc, argv, &kind);

@@ -18,9 +18,15 @@ struct agenda {
 	bool running;
 };
 
-static uint64_t loop_clock(void *arg)
+/* Not the loop's, which stands still during a turn: after a long one a pace
+ * measured by it would have been too fast. */
+static uint64_t machine_clock(void *arg)
 {
-	return loop_now_ms(arg);
+	struct timespec now;
+
+	(void)arg;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static int64_t wall_clock(void *arg)
@@ -46,7 +52,7 @@ struct agenda *agenda_new(struct loop *loop, const struct agenda_clock *clock)
 		agenda->clock = *clock;
 	else
 		agenda->clock =
-			(struct agenda_clock){loop_clock, wall_clock, loop};
+			(struct agenda_clock){machine_clock, wall_clock, NULL};
 	if (!clock)
 		agenda->timer = loop_timer_new(loop, on_timer, agenda);
 	agenda->capacity = FIRST_CAPACITY;

@@ -13,10 +13,11 @@
 enum {
 	NUMBER_BYTES = 24,
 
-	/* How often a change is decided anew. Each time somebody else's change
-	 * of this address of record succeeded, so this is far more than a
-	 * person's phones can do at once. */
-	ATTEMPTS_MAX = 8,
+	/* How often a change is decided anew: each time somebody else's change
+	 * of this address of record succeeded. When all of BINDING_MAX devices
+	 * come at once, as after a power cut, the last one loses that often to
+	 * each of its requests; their deadline is the other bound. */
+	ATTEMPTS_MAX = 8 * BINDING_MAX,
 
 	/* A page is read again when some of it had ended, so that it is full;
 	 * a list of nothing but ended ones gives up after so many. */

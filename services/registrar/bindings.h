@@ -40,8 +40,8 @@ enum {
 	BINDINGS_PAGE_MAX = 100,
 };
 
-/* The cache outlives it, and is freed before it where commands are under way.
- * metrics may be NULL. */
+/* The cache is lent. Commands under way end with cache_free(), which comes
+ * before bindings_free() unless there are none. metrics may be NULL. */
 struct bindings *bindings_new(struct loop *loop, struct cache *cache,
 			      struct metrics *metrics);
 void bindings_free(struct bindings *bindings);

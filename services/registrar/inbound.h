@@ -78,7 +78,8 @@ struct inbound_options {
 
 struct inbound *inbound_new(const struct inbound_options *options);
 
-/* Nothing is in flight any more, or the cache behind the bindings was freed. */
+/* Nothing is in flight any more, or the cache behind the bindings was freed,
+ * which answers what was with 503. */
 void inbound_free(struct inbound *inbound);
 
 /* From now on. */

@@ -118,7 +118,7 @@ static void on_build(void *arg, const struct wire_way *way, struct slice branch,
 	request_call_id(call_id);
 	request_tag(tag);
 
-	const struct request request = {
+	const struct trunk_request request = {
 		.self = keepalive->self,
 		.trunk = keepalive->trunk,
 		.way = way,

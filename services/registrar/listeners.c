@@ -22,13 +22,16 @@ struct listeners {
 	/* The certificate, once for each way clients are looked at. */
 	struct sip_tls_context *contexts[VERIFICATIONS];
 	struct err key_err; /* of the last certificate that was refused */
+	char *ca_file;	    /* of clients; NULL: the system's alone */
 };
 
-struct listeners *listeners_new(struct sip_transports *transports)
+struct listeners *listeners_new(struct sip_transports *transports,
+				const char *ca_file)
 {
 	struct listeners *listeners = mem_alloc(sizeof(*listeners));
 
 	listeners->transports = transports;
+	listeners->ca_file = ca_file ? mem_strdup(ca_file) : NULL;
 	return listeners;
 }
 
@@ -55,6 +58,7 @@ void listeners_free(struct listeners *listeners)
 		entry_end(listeners, (struct entry *)node);
 	id_table_fini(&listeners->table);
 	contexts_free(listeners->contexts);
+	free(listeners->ca_file);
 	free(listeners);
 }
 
@@ -117,7 +121,7 @@ void listeners_remove(struct listeners *listeners, int64_t id)
 /* All three, or none. */
 static enum err_code contexts_make(struct sip_tls_context **contexts,
 				   struct slice crt, struct slice key,
-				   struct err *err)
+				   const char *ca_file, struct err *err)
 {
 	static const enum sip_tls_verify verify[VERIFICATIONS] = {
 		[WORLD_DISABLE] = SIP_TLS_DISABLE,
@@ -131,6 +135,7 @@ static enum err_code contexts_make(struct sip_tls_context **contexts,
 			.certificate = crt,
 			.key = key,
 			.verify = verify[i],
+			.ca_file = ca_file,
 		};
 
 		code = sip_tls_server_new(&options, &contexts[i], err);
@@ -145,8 +150,9 @@ void listeners_key(struct listeners *listeners, const char *crt,
 {
 	struct sip_tls_context *fresh[VERIFICATIONS] = {0};
 
-	listeners->key_err.code = contexts_make(
-		fresh, slice_str(crt), slice_str(key), &listeners->key_err);
+	listeners->key_err.code =
+		contexts_make(fresh, slice_str(crt), slice_str(key),
+			      listeners->ca_file, &listeners->key_err);
 	if (listeners->key_err.code != ERR_OK) {
 		log_event(LOG_ERROR, "listener.certificate_refused",
 			  LOG_STR("reason", listeners->key_err.text));

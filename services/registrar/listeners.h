@@ -16,8 +16,10 @@
 
 struct listeners;
 
-/* transports outlives it, and closes what it left open. */
-struct listeners *listeners_new(struct sip_transports *transports);
+/* transports outlives it, and closes what it left open. ca_file: PEM
+ * authorities of clients' certificates, beside the system's; NULL: none. */
+struct listeners *listeners_new(struct sip_transports *transports,
+				const char *ca_file);
 void listeners_free(struct listeners *listeners);
 
 /* Opens a listener, or changes the one of this id. */

@@ -1,36 +1,16 @@
 #include "services/registrar/registrar.h"
 
 #include "proto/mem.h"
-#include "proto/record.h"
-#include "proto/resources/resources.h"
-#include "proto/writer.h"
 #include "services/common/bus_server.h"
 #include "services/common/log.h"
 #include "services/common/secrets.h"
 #include "services/registrar/inbound.h"
 #include "services/registrar/listeners.h"
-#include "services/registrar/registrations.h"
+#include "services/registrar/methods.h"
+#include "services/registrar/outbound.h"
 #include "services/registrar/sip/nonce.h"
 
 #include <stdlib.h>
-
-struct registrar {
-	struct loop *loop;
-	struct metrics metrics;
-	struct secrets_key *key;
-	struct cache *cache;
-	struct sip_tls_context *client_tls;
-	struct sip_transports *transports;
-	struct listeners *listeners;
-	struct world *world;
-	struct bindings *bindings;
-	struct inbound *inbound;
-	struct bus_server *server;
-	struct sip_message message; /* the one being looked at */
-	bool stopping;
-	uint64_t messages;
-	uint64_t unreadable;
-};
 
 /* ---- what comes in over SIP ---- */
 
@@ -50,13 +30,22 @@ static void on_message(void *arg, const struct sip_flow *flow,
 		inbound_receive(registrar->inbound, flow, &registrar->message);
 }
 
+static void on_open(void *arg, const struct sip_flow *flow)
+{
+	struct registrar *registrar = arg;
+
+	if (registrar->outbound)
+		outbound_on_open(registrar->outbound, flow);
+}
+
 static void on_close(void *arg, const struct sip_flow *flow,
 		     enum sip_stream_stage stage, const struct err *reason)
 {
+	struct registrar *registrar = arg;
 	char remote[SIP_ENDPOINT_TEXT];
 
-	(void)arg;
-	(void)stage;
+	if (registrar->outbound)
+		outbound_on_close(registrar->outbound, flow, stage, reason);
 	log_event(LOG_DEBUG, "sip.closed",
 		  LOG_STR("remote", sip_endpoint_text(&flow->remote, remote)),
 		  LOG_STR("reason", reason ? reason->text : NULL));
@@ -65,6 +54,7 @@ static void on_close(void *arg, const struct sip_flow *flow,
 static const struct sip_transports_events sip_events = {
 	.on_message = on_message,
 	.on_close = on_close,
+	.on_open = on_open,
 };
 
 static void on_answer(void *arg, const struct sip_flow *flow,
@@ -76,19 +66,37 @@ static void on_answer(void *arg, const struct sip_flow *flow,
 	(void)sip_transports_send(registrar->transports, flow, message);
 }
 
+static void on_response(void *arg, const struct sip_flow *flow,
+			const struct sip_message *response)
+{
+	struct registrar *registrar = arg;
+
+	(void)flow;
+	/* One that comes too late is nobody's. */
+	(void)outbound_receive(registrar->outbound, response);
+}
+
+static uint16_t on_port(void *arg, enum sip_transport transport)
+{
+	const struct registrar *registrar = arg;
+
+	return listeners_port(registrar->listeners, transport);
+}
+
 /* ---- what the world tells ---- */
 
 static void on_trunk(void *arg, const struct world_trunk *trunk)
 {
-	(void)arg;
-	log_event(LOG_DEBUG, "trunk.seen", LOG_INT("id", trunk->id),
-		  LOG_INT("version", trunk->version));
+	struct registrar *registrar = arg;
+
+	outbound_trunk_set(registrar->outbound, trunk);
 }
 
 static void on_trunk_removed(void *arg, int64_t id)
 {
-	(void)arg;
-	log_event(LOG_DEBUG, "trunk.gone", LOG_INT("id", id));
+	struct registrar *registrar = arg;
+
+	outbound_trunk_remove(registrar->outbound, id);
 }
 
 static void on_transport(void *arg, const struct world_transport *transport)
@@ -112,87 +120,6 @@ static void on_key(void *arg, const char *crt, const char *key)
 	listeners_key(registrar->listeners, crt, key);
 }
 
-/* ---- methods ---- */
-
-/* The arguments as a record with one field. False: it was answered. */
-static bool read_one(struct bus_call *call, const struct record *record,
-		     struct value *value)
-{
-	struct reader reader;
-	struct err err = {0};
-
-	reader_init(&reader, bus_call_request(call)->args);
-	if (record_decode(record, RECORD_CREATE, &reader, bus_call_arena(call),
-			  value, &err) == ERR_OK)
-		return true;
-	bus_reply_error(call, &err);
-	return false;
-}
-
-/* Before the first sync nothing can be said of what is not known. */
-static bool is_known(struct registrar *registrar, struct bus_call *call)
-{
-	struct err err;
-
-	if (world_synced(registrar->world))
-		return true;
-	err_set(&err, ERR_UNAVAILABLE,
-		"the registrar has not read the transports yet");
-	err.retry_after_s = 1;
-	bus_reply_error(call, &err);
-	return false;
-}
-
-static void transport_status(void *service, struct bus_call *call)
-{
-	struct registrar *registrar = service;
-	struct value protocol;
-
-	if (!is_known(registrar, call) ||
-	    !read_one(call, &transport_protocol_record, &protocol))
-		return;
-	const bool active = listeners_active(
-		registrar->listeners, sip_transport_find(protocol.string));
-	struct buffer *out = bus_call_body(call);
-
-	writer_map(out, 1);
-	writer_text(out, "status");
-	writer_text(out, active ? "ACTIVATED" : "DEACTIVATED");
-	bus_reply_ok(call, 0);
-}
-
-static void transport_detail(void *service, struct bus_call *call)
-{
-	struct registrar *registrar = service;
-	struct value id;
-	struct err err;
-
-	if (!is_known(registrar, call) || !read_one(call, &id_record, &id))
-		return;
-	if (listeners_detail(registrar->listeners, id.integer,
-			     bus_call_body(call))) {
-		bus_reply_ok(call, 0);
-		return;
-	}
-	err_code_set(&err, ERR_NOT_FOUND);
-	bus_reply_error(call, &err);
-}
-
-static void registrations(void *service, struct bus_call *call)
-{
-	struct registrar *registrar = service;
-
-	registrations_answer(registrar->bindings, registrar->world, call);
-}
-
-enum { READERS = PRINCIPAL_SYSTEM | PRINCIPAL_SERVICE };
-
-static const struct bus_method methods[] = {
-	{"registrar.transport_status", transport_status, READERS},
-	{"registrar.transport_detail", transport_detail, READERS},
-	{"registrar.registrations", registrations, READERS},
-};
-
 /* ---- the process ---- */
 
 static const char *not_ready(void *service)
@@ -212,6 +139,8 @@ static void registrar_free(void *self)
 	cache_free(registrar->cache);
 	bus_server_free(registrar->server);
 	world_free(registrar->world);
+	outbound_free(registrar->outbound);
+	registrar->outbound = NULL;
 	inbound_free(registrar->inbound);
 	bindings_free(registrar->bindings);
 	listeners_free(registrar->listeners);
@@ -224,9 +153,10 @@ static void registrar_free(void *self)
 static enum err_code sip_start(struct registrar *registrar,
 			       const struct config *config, struct err *err)
 {
-	const char *ca_file = config_str(config, CONFIG_SIP_CA_FILE);
-	enum err_code code = sip_tls_client_new(ca_file[0] ? ca_file : NULL,
-						&registrar->client_tls, err);
+	const char *given = config_str(config, CONFIG_SIP_CA_FILE);
+	const char *ca_file = given[0] ? given : NULL;
+	enum err_code code =
+		sip_tls_client_new(ca_file, &registrar->client_tls, err);
 
 	if (code != ERR_OK)
 		return code;
@@ -236,7 +166,7 @@ static enum err_code sip_start(struct registrar *registrar,
 
 	registrar->transports = sip_transports_new(registrar->loop, &options,
 						   &sip_events, registrar);
-	registrar->listeners = listeners_new(registrar->transports);
+	registrar->listeners = listeners_new(registrar->transports, ca_file);
 	return ERR_OK;
 }
 
@@ -265,6 +195,7 @@ static void inbound_start(struct registrar *registrar)
 		.metrics = &registrar->metrics,
 		.nonce_key = nonce_key,
 		.send = on_answer,
+		.response = on_response,
 		.arg = registrar,
 	};
 
@@ -273,14 +204,40 @@ static void inbound_start(struct registrar *registrar)
 	secrets_wipe(nonce_key, sizeof(nonce_key));
 }
 
+static enum err_code outbound_start(struct registrar *registrar,
+				    const struct config *config,
+				    struct err *err)
+{
+	unsigned char tag_key[SECRETS_TAG_KEY_BYTES];
+	const struct outbound_options options = {
+		.loop = registrar->loop,
+		.cache = registrar->cache,
+		.transports = registrar->transports,
+		.metrics = &registrar->metrics,
+		.port = on_port,
+		.arg = registrar,
+		.public_ipv4 = config_str(config, CONFIG_PUBLIC_IPV4),
+		.public_ipv6 = config_str(config, CONFIG_PUBLIC_IPV6),
+		.user_agent = "Trunkline",
+		.tag_key = tag_key,
+		.dns_servers = config_str(config, CONFIG_DNS_SERVERS),
+	};
+
+	secrets_key_derive(registrar->key, "trunk", tag_key);
+	enum err_code code = outbound_new(&options, &registrar->outbound, err);
+
+	secrets_wipe(tag_key, sizeof(tag_key));
+	return code;
+}
+
 static enum err_code bus_start(struct registrar *registrar,
 			       const struct config *config, struct err *err)
 {
 	char *address = config_listen_address(config, "registrar");
 	const struct bus_server_options options = {
 		.address = address,
-		.methods = methods,
-		.method_count = sizeof(methods) / sizeof(methods[0]),
+		.methods = registrar_methods,
+		.method_count = REGISTRAR_METHODS,
 		.service = registrar,
 		.metrics = &registrar->metrics,
 		.not_ready = not_ready,
@@ -315,6 +272,9 @@ static enum err_code parts_start(struct registrar *registrar,
 				 &registrar->metrics, &registrar->cache, err);
 	if (code == ERR_OK)
 		code = sip_start(registrar, config, err);
+	if (code == ERR_OK)
+		code = outbound_start(registrar, config, err);
+	/* Tells of trunks, not before the next turn. */
 	if (code == ERR_OK)
 		code = world_start(registrar, config, err);
 	if (code != ERR_OK)
@@ -355,6 +315,7 @@ static void registrar_stop(void *self)
 
 	registrar->stopping = true;
 	bus_server_stop(registrar->server);
+	outbound_stop(registrar->outbound);
 }
 
 static bool registrar_idle(void *self)

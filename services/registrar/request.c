@@ -28,7 +28,8 @@ void request_call_id(char out[REQUEST_CALL_ID_BYTES])
 }
 
 /* Where we are told to be, or are, for this family. */
-static struct sip_endpoint reach(const struct request *request, bool outside)
+static struct sip_endpoint reach(const struct trunk_request *request,
+				 bool outside)
 {
 	struct sip_endpoint at = request->way->at;
 	const struct sip_endpoint *public = sip_endpoint_family(&at) == AF_INET6
@@ -94,7 +95,8 @@ static const char *transport_parameter(enum sip_transport transport)
 	return transport == SIP_TRANSPORT_TLS ? ";transport=tls" : "";
 }
 
-void request_contact_append(struct buffer *out, const struct request *request)
+void request_contact_append(struct buffer *out,
+			    const struct trunk_request *request)
 {
 	const struct sip_endpoint at = reach(request, true);
 	char text[SIP_ENDPOINT_TEXT];
@@ -146,7 +148,7 @@ static void contact_line(struct buffer *out, struct slice contact)
 	sip_build_line_end(out);
 }
 
-static void head(struct buffer *out, const struct request *request,
+static void head(struct buffer *out, const struct trunk_request *request,
 		 enum sip_method method)
 {
 	const struct sip_endpoint via =
@@ -169,7 +171,7 @@ static void head(struct buffer *out, const struct request *request,
 			 slice_str(request->self->user_agent));
 }
 
-void request_register(struct buffer *out, const struct request *request,
+void request_register(struct buffer *out, const struct trunk_request *request,
 		      struct slice contact, uint32_t expires_s)
 {
 	head(out, request, SIP_METHOD_REGISTER);
@@ -177,7 +179,7 @@ void request_register(struct buffer *out, const struct request *request,
 	sip_build_number(out, SIP_EXPIRES, expires_s);
 }
 
-void request_options(struct buffer *out, const struct request *request)
+void request_options(struct buffer *out, const struct trunk_request *request)
 {
 	struct buffer contact = {0};
 

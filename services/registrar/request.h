@@ -45,7 +45,7 @@ struct request_self {
 };
 
 /* What both kinds of request have. */
-struct request {
+struct trunk_request {
 	const struct request_self *self;
 	const struct world_trunk *trunk;
 	const struct wire_way *way;
@@ -56,14 +56,15 @@ struct request {
 };
 
 /* Appends the URI a trunk reaches us at, without brackets: the Contact. */
-void request_contact_append(struct buffer *out, const struct request *request);
+void request_contact_append(struct buffer *out,
+			    const struct trunk_request *request);
 
 /* All of a REGISTER but the credentials, which are header lines of their own:
  * request_end() follows. contact is a URI. */
-void request_register(struct buffer *out, const struct request *request,
+void request_register(struct buffer *out, const struct trunk_request *request,
 		      struct slice contact, uint32_t expires_s);
 
-void request_options(struct buffer *out, const struct request *request);
+void request_options(struct buffer *out, const struct trunk_request *request);
 
 void request_end(struct buffer *out);
 

@@ -136,13 +136,12 @@ static void key_stage(struct buffer *out, const char *key,
 static void alive_encode(const struct status_alive *alive, struct buffer *out)
 {
 	writer_text(out, "keep_alive");
-	if (!alive->asked) {
-		writer_nil(out);
-		return;
-	}
 	writer_map(out, 5);
 	writer_text(out, "answered");
-	writer_bool(out, alive->alive);
+	if (alive->asked)
+		writer_bool(out, alive->alive);
+	else
+		writer_nil(out);
 	key_time(out, "at", alive->at_ms);
 	key_stage(out, "failed_stage", alive->fault.stage);
 	key_code(out, "code", alive->fault.code);

@@ -222,7 +222,8 @@ static void ladder_out(struct trunk *trunk, const struct sip_flow *flow,
 }
 
 /* What an un-REGISTER takes back is the binding as it was made. */
-static void contact_set(struct trunk *trunk, const struct request *request)
+static void contact_set(struct trunk *trunk,
+			const struct trunk_request *request)
 {
 	trunk->contact.size = 0;
 	if (trunk->phase == TRUNK_UNREGISTERING)
@@ -239,7 +240,7 @@ static void on_build(void *arg, const struct wire_way *way, struct slice branch,
 	const struct world_trunk *settings = &trunk->settings.trunk;
 	const bool removes = trunk->phase == TRUNK_UNREGISTERING;
 
-	const struct request request = {
+	const struct trunk_request request = {
 		.self = &trunk->shared->self,
 		.trunk = settings,
 		.way = way,
@@ -325,6 +326,11 @@ static enum attempt_verdict reject(struct trunk *trunk, enum policy_pace pace,
 {
 	struct status_fault fault;
 
+	/* Or the next try would first send them again, with this nonce. */
+	if (stage == STATUS_AUTH)
+		for (unsigned i = 0; i < TRUNK_CHALLENGES; i++)
+			trunk_state_challenge_set(&trunk->state, i,
+						  (struct slice){0});
 	status_fault_set(&fault, stage, response->status,
 			 reason ? slice_str(reason) : response->reason);
 	fail(trunk, pace, &fault);

@@ -359,7 +359,6 @@ static enum err_code follow_provider(struct world *world, struct loop *loop,
 	const struct follow_options trunks = {
 		.client = world->provider,
 		.resource = "provider",
-		.fetch = "provider.secret_get",
 		.handlers = {.upsert = on_trunk, .removed = on_trunk_removed},
 	};
 

@@ -15,6 +15,7 @@ struct work {
 	const struct resource_service *service;
 	struct bus_call *call;
 	const char *params[2];
+	bool asked; /* key.fetch: the ids have the key's */
 };
 
 static struct work *work_new(void *service, struct bus_call *call)
@@ -83,10 +84,68 @@ static void on_read(void *arg, const struct database_result *result,
 	buffer_fini(&clear);
 }
 
+static void read_run(struct work *work, database_done_fn *done)
+{
+	run(work, DATABASE_READ, "key.get",
+	    "SELECT crt, key, version FROM transport.key", 0, done);
+}
+
 void key_get(void *service, struct bus_call *call)
 {
-	run(work_new(service, call), DATABASE_READ, "key.get",
-	    "SELECT crt, key, version FROM transport.key", 0, on_read);
+	read_run(work_new(service, call), on_read);
+}
+
+/* The one item of a fetch; nil where the key cannot be opened. */
+static void write_item(const struct work *work,
+		       const struct database_result *result, struct buffer *out)
+{
+	struct value values[KEY_FIELDS] = {0};
+	struct buffer clear = {0};
+
+	writer_array(out, 3);
+	writer_id(out, KEY_ID);
+	writer_int(out, database_int(result, 0, 2));
+	if (read_row(work, result, values, &clear))
+		record_encode(&key_answer_record, RECORD_FULL, values, out);
+	else
+		writer_nil(out);
+	secrets_wipe(clear.data, clear.size);
+	buffer_fini(&clear);
+}
+
+static void on_fetched(void *arg, const struct database_result *result,
+		       const struct database_error *error)
+{
+	struct work *work = arg;
+	struct buffer *out = bus_call_body(work->call);
+
+	if (error) {
+		bus_reply_code(work->call, error->code);
+		return;
+	}
+	const bool given = work->asked && database_rows(result) > 0;
+
+	writer_map(out, 1);
+	writer_text(out, "items");
+	writer_array(out, given);
+	if (given)
+		write_item(work, result, out);
+	bus_reply_ok(work->call, 0);
+}
+
+void key_fetch(void *service, struct bus_call *call)
+{
+	struct work *work = work_new(service, call);
+	int64_t ids[RESOURCE_FETCH_MAX];
+	const size_t count = resource_fetch_ids(call, ids);
+
+	if (count == 0) {
+		bus_reply_code(call, ERR_MALFORMED);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		work->asked |= ids[i] == KEY_ID;
+	read_run(work, on_fetched);
 }
 
 static void on_versions(void *arg, const struct database_result *result,

@@ -11,6 +11,7 @@ static const struct bus_method methods[] = {
 	{"key.get", key_get, PRINCIPAL_SYSTEM | PRINCIPAL_SERVICE},
 	{"key.set", key_set, PRINCIPAL_SYSTEM},
 	{"key.versions", key_versions, PRINCIPAL_SERVICE},
+	{"key.fetch", key_fetch, PRINCIPAL_SERVICE},
 };
 
 int main(int argc, char **argv)

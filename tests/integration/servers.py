@@ -1,6 +1,7 @@
 """Private PostgreSQL and Redis, in a directory of their own, reached by unix
 sockets only."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -149,6 +150,14 @@ class Servers:
 
     def kill9_redis(self):
         self._stop("redis", signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def redis_paused(self):
+        """Redis hangs inside: connections stand, nothing is answered."""
+        process = self._processes["redis"]
+        process.send_signal(signal.SIGSTOP)
+        yield
+        process.send_signal(signal.SIGCONT)
 
     def end(self):
         """Stops both and removes their directory."""

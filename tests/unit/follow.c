@@ -5,6 +5,7 @@
 #include "services/common/bus_server.h"
 #include "services/common/events.h"
 #include "services/common/log.h"
+#include "services/common/resource.h"
 #include "turn.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@ enum {
 	OFTEN_MS = 20,	   /* between lists, where a test waits for one */
 	NEVER_MS = 600000, /* longer than a test lasts */
 	LISTS = 3,    /* of a start: at once, when connected, when settled */
+	MANY = 500,   /* objects changed at once */
 	PRESSED = 16, /* fetches no back-off makes in a test's time */
 };
 
@@ -25,7 +27,7 @@ struct thing {
 	uint64_t told;
 	unsigned upserts;
 	unsigned removals;
-	bool refused; /* the service fails on it */
+	bool refused; /* the service cannot tell it */
 };
 
 struct world {
@@ -42,10 +44,12 @@ struct world {
 	struct thing things[THINGS_MAX];
 	const char *bad_page; /* answered in place of a page */
 	size_t bad_page_size;
+	const char *bad_fetch; /* answered in place of objects */
+	size_t bad_fetch_size;
 	unsigned lists; /* first pages asked for */
 
-	/* Fetches are kept unanswered: as many as leave in the batches of
-	 * BUS_WINDOW, of one call each where none was on its way before. */
+	/* Calls of fetch are kept unanswered: as many as leave in the batches
+	 * of BUS_WINDOW, of one call each where none was on its way before. */
 	bool holding;
 	struct bus_call *held[HELD_MAX];
 	size_t held_count;
@@ -100,36 +104,57 @@ static void on_versions(void *service, struct bus_call *call)
 	bus_reply_ok(call, 0);
 }
 
-static void answer_as(struct bus_call *call, uint64_t version)
+static void write_thing(struct buffer *out, int64_t id, uint64_t version)
 {
-	struct buffer *out = bus_call_body(call);
-	struct err err;
-
-	if (version == 0) {
-		err_code_set(&err, ERR_NOT_FOUND);
-		bus_reply_error(call, &err);
+	writer_array(out, 3);
+	writer_id(out, id);
+	writer_uint(out, version);
+	if (world.things[id].refused) {
+		writer_nil(out);
 		return;
 	}
 	writer_map(out, 1);
 	writer_text(out, "twice");
 	writer_uint(out, 2 * version);
-	bus_reply_ok(call, version);
+}
+
+/* Answers a fetch with one thing as it was. */
+static void answer_as(struct bus_call *call, int64_t id, uint64_t version)
+{
+	struct buffer *out = bus_call_body(call);
+
+	writer_map(out, 1);
+	writer_text(out, "items");
+	writer_array(out, 1);
+	write_thing(out, id, version);
+	bus_reply_ok(call, 0);
 }
 
 static void answer(struct bus_call *call)
 {
-	const struct thing *thing = &world.things[argument(call, "id")];
-	struct err err;
+	struct buffer *out = bus_call_body(call);
+	int64_t ids[RESOURCE_FETCH_MAX];
+	const size_t count = resource_fetch_ids(call, ids);
+	uint32_t there = 0;
 
-	if (thing->refused) {
-		err_set(&err, ERR_INTERNAL, "not this one");
-		bus_reply_error(call, &err);
+	cr_assert_gt(count, 0);
+	if (world.bad_fetch) {
+		buffer_append(out, world.bad_fetch, world.bad_fetch_size);
+		bus_reply_ok(call, 0);
 		return;
 	}
-	answer_as(call, thing->version);
+	for (size_t i = 0; i < count; i++)
+		there += world.things[ids[i]].version > 0;
+	writer_map(out, 1);
+	writer_text(out, "items");
+	writer_array(out, there);
+	for (size_t i = 0; i < count; i++)
+		if (world.things[ids[i]].version > 0)
+			write_thing(out, ids[i], world.things[ids[i]].version);
+	bus_reply_ok(call, 0);
 }
 
-static void on_get(void *service, struct bus_call *call)
+static void on_fetch(void *service, struct bus_call *call)
 {
 	(void)service;
 	cr_assert_eq(bus_call_request(call)->principal.kind, PRINCIPAL_SERVICE);
@@ -156,7 +181,7 @@ static void serve(void)
 {
 	static const struct bus_method methods[] = {
 		{"thing.versions", on_versions, PRINCIPAL_SERVICE, NULL},
-		{"thing.get", on_get, PRINCIPAL_SERVICE, NULL},
+		{"thing.fetch", on_fetch, PRINCIPAL_SERVICE, NULL},
 	};
 	const struct bus_server_options options = {
 		.address = world.address,
@@ -463,9 +488,31 @@ Test(follow, first_sync_of_thousands_is_bounded_in_flight)
 	}
 	cr_assert(same());
 	cr_assert_leq(world.held_most, FOLLOW_WINDOW);
+	/* Full pages, and perhaps one that is not behind each of the list. */
+	cr_assert_leq(metric("follow_thing_fetch_calls_total"),
+		      THINGS_MAX / RESOURCE_FETCH_MAX + THINGS_MAX / PAGE + 1);
 	cr_assert_eq(follow_count(world.follow), THINGS_MAX - 1);
 	for (int64_t id = 1; id < THINGS_MAX; id++)
 		cr_assert_eq(world.things[id].upserts, 1);
+}
+
+Test(follow, hundreds_made_in_one_go_are_fetched_in_few_calls)
+{
+	serve();
+	follow_begin(NEVER_MS, 0);
+	settle();
+	for (int64_t id = 1; id <= MANY; id++)
+		set(id, 1, true);
+	TURN_UNTIL(world.loop, same());
+	cr_assert_eq(metric("follow_thing_fetches_total"), MANY);
+	cr_assert_leq(metric("follow_thing_fetch_calls_total"),
+		      MANY / RESOURCE_FETCH_MAX + 1 + FOLLOW_WINDOW);
+	for (int64_t id = 1; id <= MANY; id++)
+		set(id, 0, true);
+	TURN_UNTIL(world.loop, same());
+	cr_assert_leq(metric("follow_thing_fetch_calls_total"),
+		      2 * (MANY / RESOURCE_FETCH_MAX + 1 + FOLLOW_WINDOW));
+	cr_assert_eq(follow_count(world.follow), 0);
 }
 
 Test(follow, service_that_refuses_is_not_pressed)
@@ -498,7 +545,7 @@ Test(follow, change_during_a_fetch_is_fetched_again)
 
 	TURN_UNTIL(world.loop, metric("follow_thing_events_total") > events);
 	world.held_count = 0;
-	answer_as(world.held[0], 1);
+	answer_as(world.held[0], 1, 1);
 	TURN_UNTIL(world.loop, world.held_count == 1);
 	cr_assert_eq(world.things[1].told, 1);
 	release();
@@ -519,7 +566,7 @@ Test(follow, end_during_a_fetch)
 
 	TURN_UNTIL(world.loop, metric("follow_thing_events_total") > events);
 	world.held_count = 0;
-	answer_as(world.held[0], 1);
+	answer_as(world.held[0], 1, 1);
 	TURN_UNTIL(world.loop, world.held_count == 1);
 	release();
 	TURN_UNTIL(world.loop, world.things[1].removals == 1);
@@ -572,6 +619,69 @@ Test(follow, pages_that_are_none)
 	world.bad_page = NULL;
 	TURN_UNTIL(world.loop, follow_synced(world.follow));
 	cr_assert(same());
+}
+
+/* An object that is there stays known, and another is not made known, by an
+ * answer that cannot be trusted. */
+Test(follow, fetches_that_are_none)
+{
+	static const struct {
+		const char *name;
+		struct slice body;
+	} rows[] = {
+		{"nil", SLICE("\xc0")},
+		{"nothing", SLICE("\x80")},
+		{"items no array", SLICE("\x81\xa5items\x01")},
+		{"items twice", SLICE("\x82\xa5items\x90\xa5"
+				      "items\x90")},
+		{"item of two",
+		 SLICE("\x81\xa5items\x91\x92\xd7\x01\0\0\0\0\0\0\0\x01\x02")},
+		{"id 0", SLICE("\x81\xa5items\x91\x93\xd7\x01\0\0\0\0\0\0\0\0"
+			       "\x02\x80")},
+		{"version 0", SLICE("\x81\xa5items\x91\x93\xd7\x01\0\0\0\0\0\0"
+				    "\0\x01\0\x80")},
+		{"object an integer", SLICE("\x81\xa5items\x91\x93\xd7\x01\0\0"
+					    "\0\0\0\0\0\x01\x02\x05")},
+		{"more than were asked for",
+		 SLICE("\x81\xa5items\x92"
+		       "\x93\xd7\x01\0\0\0\0\0\0\0\x01\x02\xc0"
+		       "\x93\xd7\x01\0\0\0\0\0\0\0\x02\x02\xc0")},
+	};
+
+	set(1, 1, false);
+	serve();
+	follow_begin(NEVER_MS, 0);
+	settle();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const uint64_t failures = metric("follow_thing_failures_total");
+
+		world.bad_fetch = rows[i].body.data;
+		world.bad_fetch_size = rows[i].body.size;
+		set(1, world.things[1].version + 1, true);
+		TURN_UNTIL(world.loop, metric("follow_thing_failures_total") ==
+					       failures + 1);
+		cr_assert_eq(world.things[1].told, 1, "%s", rows[i].name);
+		cr_assert_eq(follow_count(world.follow), 1, "%s", rows[i].name);
+	}
+	world.bad_fetch = NULL;
+	set(1, world.things[1].version + 1, true);
+	TURN_UNTIL(world.loop, same());
+}
+
+Test(follow, object_not_asked_for_is_not_told)
+{
+	serve();
+	follow_begin(NEVER_MS, 0);
+	settle();
+	world.holding = true;
+	set(1, 1, true);
+	TURN_UNTIL(world.loop, world.held_count == 1);
+	world.held_count = 0;
+	answer_as(world.held[0], 2, 1);
+	set(3, 1, true);
+	TURN_UNTIL(world.loop, world.held_count == 1);
+	cr_assert_eq(world.things[2].upserts, 0);
+	cr_assert_eq(follow_count(world.follow), 0);
 }
 
 Test(follow, more_objects_than_agreed_are_left_out)

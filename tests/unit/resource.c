@@ -1,5 +1,5 @@
 /* The resource engine towards the processes that follow a resource: events,
- * versions, secret_get, and a follow over all of it. What clients see of it is
+ * versions, fetch, and a follow over all of it. What clients see of it is
  * tested in tests/integration. */
 
 #include "services/common/resource.h"
@@ -230,6 +230,20 @@ static void call_id(enum principal_kind kind, const char *method, int64_t id,
 	buffer_fini(&args);
 }
 
+static void call_ids(enum principal_kind kind, const int64_t *ids,
+		     uint32_t count, struct answer *answer)
+{
+	struct buffer args = {0};
+
+	writer_map(&args, 1);
+	writer_text(&args, "ids");
+	writer_array(&args, count);
+	for (uint32_t i = 0; i < count; i++)
+		writer_id(&args, ids[i]);
+	call_as(kind, "provider.fetch", &args, answer);
+	buffer_fini(&args);
+}
+
 static enum err_code change(const char *method, int64_t id, const char *json)
 {
 	struct answer answer = {0};
@@ -288,7 +302,7 @@ Test(resource, what_changes_nothing_is_not_told)
 	heard_is(1, other, 1, EVENT_CREATED);
 }
 
-static const char *const many =
+static const char many[] =
 	"INSERT INTO provider.providers (name, enabled,"
 	" auth_mode, transport, hostname, port,"
 	" registration, register_interval,"
@@ -375,17 +389,23 @@ Test(resource, versions_with_other_arguments_are_refused)
 	}
 }
 
+static bool shows(struct slice body, const char *secret)
+{
+	return body.size > 0 &&
+	       memmem(body.data, body.size, secret, strlen(secret));
+}
+
 Test(resource, secrets_are_for_services_alone)
 {
 	static const struct {
-		const char *method;
+		const char *method; /* NULL: fetch */
 		enum principal_kind kind;
 		enum err_code code;
 		bool shown;
 	} rows[] = {
-		{"provider.secret_get", PRINCIPAL_SERVICE, ERR_OK, true},
-		{"provider.secret_get", PRINCIPAL_SYSTEM, ERR_FORBIDDEN, false},
-		{"provider.secret_get", PRINCIPAL_USER, ERR_FORBIDDEN, false},
+		{NULL, PRINCIPAL_SERVICE, ERR_OK, true},
+		{NULL, PRINCIPAL_SYSTEM, ERR_FORBIDDEN, false},
+		{NULL, PRINCIPAL_USER, ERR_FORBIDDEN, false},
 		{"provider.versions", PRINCIPAL_SYSTEM, ERR_FORBIDDEN, false},
 		{"provider.get", PRINCIPAL_SERVICE, ERR_OK, false},
 		{"provider.get", PRINCIPAL_SYSTEM, ERR_OK, false},
@@ -394,25 +414,112 @@ Test(resource, secrets_are_for_services_alone)
 	struct answer answer = {0};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		call_id(rows[i].kind, rows[i].method, id, NULL, &answer);
+		if (rows[i].method)
+			call_id(rows[i].kind, rows[i].method, id, NULL,
+				&answer);
+		else
+			call_ids(rows[i].kind, &id, 1, &answer);
 		cr_assert_eq(answer.code, rows[i].code, "%zu", i);
-		const bool shown = answer.body.size > 0 &&
-				   memmem(answer.body.data, answer.body.size,
-					  "s3cret-a.example", 16);
-
-		cr_assert_eq(shown, rows[i].shown, "%zu", i);
-		if (rows[i].code == ERR_OK)
-			cr_assert_eq(answer.version, 1);
+		cr_assert_eq(
+			shows(buffer_slice(&answer.body), "s3cret-a.example"),
+			rows[i].shown, "%zu", i);
 	}
-	call_id(PRINCIPAL_SERVICE, "provider.secret_get", id + 1, NULL,
-		&answer);
-	cr_assert_eq(answer.code, ERR_NOT_FOUND);
+	buffer_fini(&answer.body);
+}
+
+/* What a fetch answered of an id. */
+struct fetched {
+	uint64_t version; /* 0: nothing */
+	enum reader_kind kind;
+	struct slice object;
+};
+
+static struct fetched fetched_find(const struct answer *answer, int64_t id)
+{
+	struct fetched fetched = {0};
+	struct reader reader;
+
+	cr_assert_eq(answer->code, ERR_OK, "%s", err_name(answer->code));
+	reader_init(&reader, buffer_slice(&answer->body));
+	cr_assert_eq(reader_map(&reader), 1);
+	cr_assert(slice_is(reader_str(&reader), "items"));
+	for (uint32_t n = reader_array(&reader); n > 0; n--) {
+		cr_assert_eq(reader_array(&reader), 3);
+		const bool found = reader_id(&reader) == id;
+		const uint64_t version = reader_uint(&reader);
+		const enum reader_kind kind = reader_peek(&reader);
+		const struct slice object = reader_value(&reader);
+
+		if (!found)
+			continue;
+		cr_assert_eq(fetched.version, 0, "told twice");
+		fetched = (struct fetched){version, kind, object};
+	}
+	cr_assert(reader_done(&reader));
+	return fetched;
+}
+
+Test(resource, fetch_answers_those_there_are)
+{
+	const int64_t first = create("a.example", NULL);
+	const int64_t second = create("b.example", NULL);
+	const int64_t gone = create("c.example", NULL);
+	const int64_t ids[] = {second, gone, first, second, second + 1000};
+	struct answer answer = {0};
+
+	cr_assert_eq(change("provider.update", first, "{\"port\":1}"), ERR_OK);
+	cr_assert_eq(change("provider.destroy", gone, NULL), ERR_OK);
+	call_ids(PRINCIPAL_SERVICE, ids, sizeof(ids) / sizeof(ids[0]), &answer);
+
+	const struct fetched one = fetched_find(&answer, first);
+	const struct fetched two = fetched_find(&answer, second);
+
+	cr_assert_eq(one.version, 2);
+	cr_assert(shows(one.object, "s3cret-a.example"));
+	cr_assert_eq(two.version, 1);
+	cr_assert(shows(two.object, "s3cret-b.example"));
+	cr_assert_eq(fetched_find(&answer, gone).version, 0);
+	cr_assert_eq(fetched_find(&answer, second + 1000).version, 0);
+	buffer_fini(&answer.body);
+}
+
+Test(resource, fetch_with_other_arguments_is_refused)
+{
+	static const char *const rows[] = {
+		"{}",
+		"{\"ids\":[]}",
+		"{\"ids\":[1]}",
+		"{\"ids\":null}",
+		"{\"id\":1}",
+		"{\"ids\":[null]}",
+		"{\"ids\":[],\"x\":1}",
+	};
+	int64_t ids[RESOURCE_FETCH_MAX + 1];
+	struct answer answer = {0};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buffer args = {0};
+
+		add_json(&args, rows[i]);
+		call_as(PRINCIPAL_SERVICE, "provider.fetch", &args, &answer);
+		cr_assert_eq(answer.code, ERR_MALFORMED, "%s", rows[i]);
+		buffer_fini(&args);
+	}
+	for (int i = 0; i <= RESOURCE_FETCH_MAX; i++)
+		ids[i] = i + 1;
+	call_ids(PRINCIPAL_SERVICE, ids, RESOURCE_FETCH_MAX, &answer);
+	cr_assert_eq(answer.code, ERR_OK);
+	call_ids(PRINCIPAL_SERVICE, ids, RESOURCE_FETCH_MAX + 1, &answer);
+	cr_assert_eq(answer.code, ERR_MALFORMED);
+	ids[1] = -1;
+	call_ids(PRINCIPAL_SERVICE, ids, 2, &answer);
+	cr_assert_eq(answer.code, ERR_MALFORMED);
 	buffer_fini(&answer.body);
 }
 
 /* With another key the password cannot be told, and no object without it is
- * told in its place. */
-Test(resource, secrets_of_another_key_are_an_error)
+ * told in its place; the others of the page are. */
+Test(resource, secrets_of_another_key_are_not_told)
 {
 	const int64_t id = create("a.example", NULL);
 	struct answer answer = {0};
@@ -424,8 +531,14 @@ Test(resource, secrets_of_another_key_are_an_error)
 	world.metrics.count = 0;
 	key_load("another");
 	serve();
-	call_id(PRINCIPAL_SERVICE, "provider.secret_get", id, NULL, &answer);
-	cr_assert_eq(answer.code, ERR_INTERNAL);
+
+	const int64_t other = create("b.example", NULL);
+
+	call_ids(PRINCIPAL_SERVICE, (int64_t[]){id, other}, 2, &answer);
+	cr_assert_eq(fetched_find(&answer, id).version, 1);
+	cr_assert_eq(fetched_find(&answer, id).kind, READER_NIL);
+	cr_assert(
+		shows(fetched_find(&answer, other).object, "s3cret-b.example"));
 	call_id(PRINCIPAL_SERVICE, "provider.get", id, NULL, &answer);
 	cr_assert_eq(answer.code, ERR_OK);
 	buffer_fini(&answer.body);
@@ -458,19 +571,29 @@ static void on_removed(void *arg, int64_t id)
 	consumer->count--;
 }
 
+static uint64_t metrics_value(const struct metrics *metrics, const char *name)
+{
+	for (size_t i = 0; i < metrics->count; i++)
+		if (strcmp(metrics->entries[i].name, name) == 0)
+			return *metrics->entries[i].value;
+	cr_assert_fail("no metric %s", name);
+	return 0;
+}
+
 Test(resource, is_followed)
 {
 	struct consumer consumer = {0};
+	struct metrics metrics = {0};
 	struct follow *follow = NULL;
 	const struct follow_options options = {
 		.client = world.client,
 		.addresses = world.address,
 		.process = "test",
 		.resource = "provider",
-		.fetch = "provider.secret_get",
 		.handlers = {.upsert = on_upsert,
 			     .removed = on_removed,
 			     .arg = &consumer},
+		.metrics = &metrics,
 	};
 	struct err err = {0};
 
@@ -478,6 +601,10 @@ Test(resource, is_followed)
 	cr_assert_eq(follow_new(world.loop, &options, &follow, &err), ERR_OK);
 	TURN_UNTIL(world.loop, follow_synced(follow));
 	cr_assert_eq(consumer.count, ROWS);
+	/* Full pages, and one that is not behind each page of versions. */
+	cr_assert_leq(
+		metrics_value(&metrics, "follow_provider_fetch_calls_total"),
+		ROWS / RESOURCE_FETCH_MAX + 3);
 
 	const int64_t id = create("a.example", NULL);
 

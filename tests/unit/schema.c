@@ -32,6 +32,8 @@ static const char *sql_type(const struct field *field)
 		return "jsonb";
 	case FIELD_ID:
 		return "bigint";
+	case FIELD_OBJECTS:
+		break; /* never stored */
 	case FIELD_TIME:
 		return "timestamp with time zone";
 	}

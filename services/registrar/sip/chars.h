@@ -36,9 +36,12 @@ struct cursor {
 	const char *end;
 };
 
+/* An absent text is read as an empty one: nothing may be added to NULL. */
 static inline struct cursor cursor_of(struct slice text)
 {
-	return (struct cursor){text.data, text.data + text.size};
+	const char *at = text.data ? text.data : "";
+
+	return (struct cursor){at, at + text.size};
 }
 
 static inline struct slice cursor_rest(const struct cursor *c)

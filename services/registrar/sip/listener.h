@@ -49,9 +49,10 @@ struct sip_listener_options {
 };
 
 /*
- * new --> DEACTIVATED <--- bind fails, retried --- ACTIVATED
- *              |                                      ^
- *              +---- one address or more is bound ----+
+ *               an address is bound, at once or by a retry
+ * new --> DEACTIVATED ----------------------------> ACTIVATED
+ *              ^                                        |
+ *              +------ changed, and none is bound ------+
  */
 enum sip_listener_state {
 	SIP_LISTENER_DEACTIVATED,

@@ -1,0 +1,24 @@
+#ifndef REGISTRAR_METHODS_H
+#define REGISTRAR_METHODS_H
+
+/*
+ * What the registrar answers on the bus; the service is its struct registrar.
+ *
+ *   registrar.transport_status {protocol}  {status}: ACTIVATED, DEACTIVATED
+ *   registrar.transport_detail {id}        transport_detail_record
+ *   registrar.registrations                see registrations.h
+ *   registrar.trunk_status {id}            {status}: ONLINE, OFFLINE
+ *   registrar.trunk_registration {id}      all of status.h, with the ladder
+ *   registrar.trunk_register {id}          nil: it registers now
+ *
+ * ERR_UNAVAILABLE: not everything was read yet, or another registrar has the
+ * trunk.
+ */
+
+#include "services/common/bus_server.h"
+
+enum { REGISTRAR_METHODS = 6 };
+
+extern const struct bus_method registrar_methods[REGISTRAR_METHODS];
+
+#endif
