@@ -84,7 +84,7 @@ static char *address_text(struct slice address, struct err *err)
 
 struct events_publisher {
 	nng_socket socket;
-	struct loop_timer *flush; /* the end of the turn */
+	struct loop_timer *flush; /* runs while there are frames */
 	struct buffer frames;
 	uint64_t events;
 	uint64_t messages;
@@ -116,7 +116,7 @@ void events_publish(struct events_publisher *publisher,
 	if (frames->size + EVENT_BYTES_MAX > EVENT_MESSAGE_BYTES_MAX)
 		on_flush(publisher);
 	if (frames->size == 0)
-		loop_timer_start(publisher->flush, 0, 0);
+		loop_timer_start(publisher->flush, EVENTS_GATHER_MS, 0);
 	event_encode(event, frames);
 	publisher->events++;
 }

@@ -5,7 +5,7 @@
  * Events: a service tells on a PUB socket which of its objects changed, whoever
  * follows them hears it on a SUB socket (proto/event.h, proto/README.md).
  *
- *   publisher:  event ... event -> end of the loop's turn -> one message
+ *   publisher:  event ... event -> EVENTS_GATHER_MS -> one message
  *   nng thread: message -> bounded queue -> wake
  *   subscriber: event ... event -> handler
  *
@@ -38,12 +38,21 @@ enum err_code events_publisher_new(struct loop *loop, const char *address,
 				   struct events_publisher **out,
 				   struct err *err);
 
-/* What was not sent yet is not sent. May block for as long as nng takes to
+/* What was not sent yet is not sent: whoever is connected again looks for what
+ * it missed. May block for as long as nng takes to
  * close. */
 void events_publisher_free(struct events_publisher *publisher);
 
-/* Tells of a committed change. The event is copied, and leaves at the end of
- * this turn of the loop together with its others. Never blocks. */
+enum {
+	/* An event is told so much later at most. Under load a message wakes
+	 * threads on both ends for the events of several commits in place of
+	 * those of one. */
+	EVENTS_GATHER_MS = 5,
+};
+
+/* Tells of a committed change. The event is copied, and leaves together with
+ * the others of EVENTS_GATHER_MS, or at once where the message is full. Never
+ * blocks. */
 void events_publish(struct events_publisher *publisher,
 		    const struct event *event);
 

@@ -26,8 +26,7 @@
  *                               any order; object is nil where a secret field
  *                               cannot be opened
  *
- * Every change is told as an event after its commit (events.h), as part of the
- * turn of the loop it is answered in.
+ * Every change is told as an event after its commit (events.h).
  */
 
 #include "proto/field.h"

@@ -794,17 +794,20 @@ Test(outbound, the_next_srv_target_takes_over)
 	world.other.silent = true;
 	register_trunk(&world);
 	cr_expect_gt(world.other.registers, 0, "the first was not tried");
-	cr_expect_eq(world.carrier.granted, 1);
+	cr_expect_geq(world.carrier.granted, 1);
 	cr_expect_eq(target_port(&world), world.carrier.port);
 
 	/* What took the registration is refreshed, and what fails is left. */
+	const unsigned granted = world.carrier.granted;
+
 	world.other.silent = false;
 	pass(&world, 541 * SECOND);
-	WAIT_FOR(&world, world.carrier.granted == 2);
+	WAIT_FOR(&world, world.carrier.granted > granted);
+	WAIT_FOR(&world, status_of(&world).phase == TRUNK_REGISTERED);
 	cr_expect_eq(world.other.granted, 0);
 	carrier_say(&world.carrier, 503, "");
 	pass(&world, 541 * SECOND);
-	WAIT_FOR(&world, world.other.granted == 1);
+	WAIT_FOR(&world, world.other.granted > 0);
 	cr_expect_eq(world.one.changes, 1, "went OFFLINE meanwhile");
 	world_end(&world);
 	names_stop(&names);
@@ -1018,7 +1021,6 @@ Test(outbound, a_dead_carrier_does_not_hold_up_the_end)
 	world.carrier.silent = true;
 	world.trunk.enabled = false;
 	set(&world);
-	WAIT_FOR(&world, world.carrier.registers == 2);
 	cr_expect_eq(status_of(&world).phase, TRUNK_UNREGISTERING);
 	WAIT_FOR(&world, status_of(&world).phase == TRUNK_DISABLED);
 	world_end(&world);
@@ -1057,9 +1059,11 @@ Test(outbound, a_registered_trunk_is_asked_where_it_registered)
 	cr_expect_eq(status_of(&world).alive.fault.code, 405);
 
 	/* Silence has it registered anew, which shows that it lives. */
+	const unsigned granted = world.carrier.granted;
+
 	world.carrier.silent_options = true;
 	pass(&world, 61 * SECOND);
-	WAIT_FOR(&world, world.carrier.granted == 2);
+	WAIT_FOR(&world, world.carrier.granted > granted);
 	WAIT_FOR(&world, status_of(&world).online);
 	world_end(&world);
 }
