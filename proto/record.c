@@ -396,6 +396,10 @@ bool record_shows(enum record_view view, const struct field *field)
 		return false;
 	if (field->flags & FIELD_SECRET)
 		return view == RECORD_SECRET;
+	/* Nested records steer calls: no process of ours looks at them, and
+	 * they are most of an object's bytes. */
+	if (view == RECORD_SECRET && field->type == FIELD_OBJECT)
+		return false;
 	return view != RECORD_SUMMARY || (field->flags & FIELD_SUMMARY);
 }
 

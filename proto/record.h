@@ -20,8 +20,8 @@ enum record_mode {
 enum record_view {
 	RECORD_FULL,	/* all but secret, hidden and ignored fields */
 	RECORD_SUMMARY, /* those of them flagged FIELD_SUMMARY */
-	RECORD_SECRET,	/* RECORD_FULL and the secret fields: for processes of
-			 * the suite only */
+	RECORD_SECRET,	/* RECORD_FULL and the secret fields, without nested
+			 * records: for processes of the suite only */
 	RECORD_VIEWS
 };
 

@@ -77,6 +77,11 @@
 	X(SIP_CA_FILE, "sip_ca_file", CONFIG_STR, "", 0, 1024,                 \
 	  "PEM file: authorities trusted for SIP over TLS beside the "         \
 	  "system's")                                                          \
+	X(SIP_DIGEST, "sip_digest", CONFIG_STR, "SHA-512-256,SHA-256,MD5", 3,  \
+	  64,                                                                  \
+	  "digest algorithms those who register here may choose from, the "    \
+	  "strongest offered first; MD5 alone for devices that fail on one "   \
+	  "they do not know")                                                  \
 	X(LOG_LEVEL, "log_level", CONFIG_STR, "info", 1, 5,                    \
 	  "error, warn, info or debug")                                        \
 	X(ACCESS_LOG, "access_log", CONFIG_BOOL, "true", 0, 1,                 \

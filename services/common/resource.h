@@ -20,11 +20,11 @@
  * and for processes of the suite alone, which follow a resource (follow.h):
  *
  *   .versions     {after?}      {items: [[id, version]], after}: likewise
- *   .fetch        {ids}         {items: [[id, version, object]]}: full objects
- *                               with their secret fields in clear, those of the
- *                               1 to RESOURCE_FETCH_MAX ids that there are, in
- *                               any order; object is nil where a secret field
- *                               cannot be opened
+ *   .fetch        {ids}         {items: [[id, version, object]]}: the objects
+ *                               of 1 to RESOURCE_FETCH_MAX ids that there are,
+ *                               in any order, secret fields in clear, nested
+ *                               records left out; object is nil where a secret
+ *                               field cannot be opened
  *
  * Every change is told as an event after its commit (events.h).
  */

@@ -42,13 +42,48 @@ struct admission {
 	struct admitted admitted[ADMITTED];	  /* by the digest's low bits */
 };
 
+/* 0: none of ours. */
+static unsigned algorithm_bit(struct slice name)
+{
+	for (unsigned i = DIGEST_OTHER + 1; i < DIGEST_COUNT; i++)
+		if ((OFFERED & DIGEST_BIT(i)) &&
+		    sip_word_eq(digest_algorithm_text(i), name))
+			return DIGEST_BIT(i);
+	return 0;
+}
+
+enum err_code admission_algorithms_read(const char *names, unsigned *out,
+					struct err *err)
+{
+	unsigned algorithms = 0;
+
+	while (*names) {
+		const size_t size = strcspn(names, ",");
+		const struct slice name = slice_trim(slice_of(names, size));
+		const unsigned bit = algorithm_bit(name);
+
+		if (!bit)
+			return err_set(err, ERR_VALIDATE,
+				       "%.*s is no digest algorithm of ours",
+				       (int)name.size, name.data);
+		algorithms |= bit;
+		names += size + (names[size] == ',');
+	}
+	if (!algorithms)
+		return err_set(err, ERR_VALIDATE, "no digest algorithm");
+	*out = algorithms;
+	return ERR_OK;
+}
+
 struct admission *admission_new(const struct admission_options *options)
 {
 	struct admission *admission = mem_alloc(sizeof(*admission));
 
 	admission->world = options->world;
 	admission->digest = digest_context_new();
-	admission->algorithms = OFFERED & digest_algorithms(admission->digest);
+	admission->algorithms =
+		(options->algorithms ? options->algorithms : OFFERED) &
+		digest_algorithms(admission->digest);
 	admission->signer =
 		nonce_signer_new(options->nonce_key, options->nonce_lifetime_s);
 	admission->window =

@@ -10,6 +10,7 @@
  */
 
 #include "proto/buffer.h"
+#include "proto/error.h"
 #include "services/registrar/sip/endpoint.h"
 #include "services/registrar/sip/message.h"
 #include "services/registrar/world.h"
@@ -20,6 +21,11 @@
 
 struct admission;
 
+/* Reads algorithms, comma separated as RFC 8760 names them, as a set of
+ * DIGEST_BIT()s. ERR_VALIDATE: one is none of ours, or there is none. */
+enum err_code admission_algorithms_read(const char *names, unsigned *out,
+					struct err *err);
+
 /* Appends the one address of record a trunk may register, user@host. */
 void admission_aor_append(struct buffer *out, const struct world_trunk *trunk);
 
@@ -28,7 +34,8 @@ struct admission_options {
 	const unsigned char *nonce_key; /* NONCE_KEY_BYTES, the same in all
 					   replicas; copied */
 	uint32_t nonce_lifetime_s;
-	size_t nonces; /* used within a lifetime, as nonce_window_new() */
+	size_t nonces;	     /* used within a lifetime, as nonce_window_new() */
+	unsigned algorithms; /* offered; 0: all of ours */
 };
 
 struct admission *admission_new(const struct admission_options *options);

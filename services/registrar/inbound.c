@@ -202,6 +202,7 @@ struct inbound *inbound_new(const struct inbound_options *options)
 		.nonce_key = options->nonce_key,
 		.nonce_lifetime_s = own->nonce_lifetime_s,
 		.nonces = own->nonces,
+		.algorithms = own->algorithms,
 	});
 	secrets_random(inbound->key, sizeof(inbound->key));
 	if (own->metrics)

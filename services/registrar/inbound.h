@@ -69,6 +69,7 @@ struct inbound_options {
 					   replicas; copied */
 	uint32_t nonce_lifetime_s;	/* 0: INBOUND_NONCE_LIFETIME_S */
 	size_t nonces;			/* 0: INBOUND_NONCES */
+	unsigned algorithms;		/* as of admission.h; 0: all */
 	struct contacts_bounds expires; /* zeroed: the INBOUND_EXPIRES_* */
 	int64_t (*now_s)(void *arg);	/* since 1970; NULL: the system's */
 	inbound_send_fn *send;

@@ -4,6 +4,7 @@
 #include "services/common/bus_server.h"
 #include "services/common/log.h"
 #include "services/common/secrets.h"
+#include "services/registrar/admission.h"
 #include "services/registrar/inbound.h"
 #include "services/registrar/listeners.h"
 #include "services/registrar/methods.h"
@@ -186,14 +187,22 @@ static enum err_code world_start(struct registrar *registrar,
 			 err);
 }
 
-static void inbound_start(struct registrar *registrar)
+static enum err_code inbound_start(struct registrar *registrar,
+				   const struct config *config, struct err *err)
 {
 	unsigned char nonce_key[SECRETS_TAG_KEY_BYTES];
+	unsigned algorithms;
+	enum err_code code = admission_algorithms_read(
+		config_str(config, CONFIG_SIP_DIGEST), &algorithms, err);
+
+	if (code != ERR_OK)
+		return code;
 	const struct inbound_options options = {
 		.bindings = registrar->bindings,
 		.world = registrar->world,
 		.metrics = &registrar->metrics,
 		.nonce_key = nonce_key,
+		.algorithms = algorithms,
 		.send = on_answer,
 		.response = on_response,
 		.arg = registrar,
@@ -202,6 +211,7 @@ static void inbound_start(struct registrar *registrar)
 	secrets_key_derive(registrar->key, "nonce", nonce_key);
 	registrar->inbound = inbound_new(&options);
 	secrets_wipe(nonce_key, sizeof(nonce_key));
+	return ERR_OK;
 }
 
 static enum err_code outbound_start(struct registrar *registrar,
@@ -281,8 +291,8 @@ static enum err_code parts_start(struct registrar *registrar,
 		return code;
 	registrar->bindings = bindings_new(registrar->loop, registrar->cache,
 					   &registrar->metrics);
-	inbound_start(registrar);
-	return bus_start(registrar, config, err);
+	code = inbound_start(registrar, config, err);
+	return code == ERR_OK ? bus_start(registrar, config, err) : code;
 }
 
 static enum err_code registrar_start(const struct process_kind *kind,

@@ -14,7 +14,7 @@ import time
 
 from servers import DEADLINE_S, wait_for
 from sip import T1_S, T2_S, branch, digest
-from trunks import Trunk, registrations
+from trunks import Trunk, all_registrations
 
 TRUNKS = 50
 DEVICES_PER_TRUNK = 8
@@ -173,26 +173,15 @@ class Load:
                  or not any(one.asked for one in self.clients), "all answered")
         assert not self.faults, self.faults[:3]
 
-    def listed(self):
-        """All contacts listed over REST."""
-        found, skip = {}, 0
-        while True:
-            page = registrations(self._api, skip=skip)
-            if not page:
-                return found
-            found |= page
-            skip += 100
-
     def check(self):
         """What was acknowledged is so; of what is under way, nobody knows."""
-        listed = self.listed()
+        listed = all_registrations(self._api)
         lost = [one.contact for one in self.clients
                 if one.bound and not one.asked and one.contact not in listed]
         left = [one.contact for one in self.clients
                 if one.bound is False and not one.asked
                 and one.contact in listed]
         assert not lost and not left, (len(lost), lost[:3], len(left), left[:3])
-        return listed
 
     # The thread
 

@@ -32,6 +32,8 @@ def another_certificate(api, tls_port, certificates):
     back."""
     yield "another"
     certificates.set(api, "registrar")
+    wait_for(lambda: certificates.used(tls_port)
+             == certificates.der("registrar"), "the old one is back")
 
 
 def refused(port, context):
@@ -69,17 +71,12 @@ def test_without_a_certificate(suite, api, made, certificates):
 def test_new_certificate(api, trunk, wires, tls_port, certificates,
                          another_certificate):
     """New connections get it; those there are stay, and their registrations."""
-    context = certificates.client()
-    device = Device(wires(Tcp, tls_port, context=context), trunk)
+    device = Device(wires(Tcp, tls_port, context=certificates.client()), trunk)
     trunk.wait_known(device.wire)
     assert device.register().status == 200
     certificates.set(api, another_certificate)
 
-    def fresh_certificate():
-        with contextlib.closing(Tcp(tls_port, context=context)) as wire:
-            return wire.certificate
-
-    wait_for(lambda: fresh_certificate()
+    wait_for(lambda: certificates.used(tls_port)
              == certificates.der(another_certificate), "it is used")
     assert device.register().status == 200
     assert list(trunk.registrations()) == [device.contact]

@@ -65,6 +65,17 @@ def registrations(api, **query):
     return {item["contact"]: item for item in answer.json()["items"]}
 
 
+def all_registrations(api):
+    """Those of all pages."""
+    found, skip = {}, 0
+    while True:
+        page = registrations(api, skip=skip)
+        if not page:
+            return found
+        found |= page
+        skip += 100
+
+
 class Transport:
     """A SIP transport. Attributes: id, protocol, port."""
 
@@ -153,6 +164,11 @@ class Certificates:
 
     def der(self, name):
         return ssl.PEM_cert_to_DER_cert(self.files(name)[0].read_text())
+
+    def used(self, port):
+        """Which of them a new connection sees, DER."""
+        with contextlib.closing(Tcp(port, context=self.client())) as wire:
+            return wire.certificate
 
     def body(self, name):
         """What POST /api/key takes."""

@@ -302,20 +302,19 @@ Test(resource, what_changes_nothing_is_not_told)
 	heard_is(1, other, 1, EVENT_CREATED);
 }
 
-static const char many[] =
-	"INSERT INTO provider.providers (name, enabled,"
-	" auth_mode, transport, hostname, port,"
-	" registration, register_interval,"
-	" outbound_server, outbound_server_port, inlan,"
-	" single_via_header, rewrite_via_ip,"
-	" verify_port, keep_alive, keep_alive_interval,"
-	" concurrency, adjust_sdp_direction,"
-	" remove_srtp_info,"
-	" stir_shaken_signature_required)"
-	" SELECT 'n' || n, true, 'IP_AUTH', 'UDP',"
-	" 'h', 5060, false, 600, '', 5060, false, false,"
-	" false, false, false, 60, 1, false, false,"
-	" false FROM generate_series(1, %d) n";
+static const char many[] = "INSERT INTO provider.providers (name, enabled,"
+			   " auth_mode, transport, hostname, port,"
+			   " registration, register_interval,"
+			   " outbound_server, outbound_server_port, inlan,"
+			   " single_via_header, rewrite_via_ip,"
+			   " verify_port, keep_alive, keep_alive_interval,"
+			   " concurrency, adjust_sdp_direction,"
+			   " remove_srtp_info,"
+			   " stir_shaken_signature_required)"
+			   " SELECT 'n' || n, true, 'IP_AUTH', 'UDP',"
+			   " 'h', 5060, false, 600, '', 5060, false, false,"
+			   " false, false, false, 60, 1, false, false,"
+			   " false FROM generate_series(1, %d) n";
 
 static void rows_make(void)
 {

@@ -95,6 +95,7 @@ class Suite:
             'front': cpu_s(self.pid('gateway')),
             'services': cpu_s(self.pid('provider')) +
             cpu_s(self.pid('system')),
+            'registrar': cpu_s(self.pid('registrar')),
             **self.stores_cpu(),
         }
 
