@@ -1,5 +1,6 @@
 #include "services/common/bus_nng.h"
 
+#include "proto/mem.h"
 #include "proto/message.h"
 #include "services/common/log.h"
 
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -91,6 +93,43 @@ int bus_nng_dial(nng_socket socket, const char *address)
 		"NNG_OPT_RECONNMAXT");
 	/* Without NONBLOCK a service that is down fails the dial for good. */
 	return nng_dial(socket, address, NULL, NNG_FLAG_NONBLOCK);
+}
+
+/* Closing takes some milliseconds. */
+enum { CLOSE_MAX_S = 5 };
+
+struct closing {
+	nng_socket socket;
+	void *keep; /* so that what is left behind is not lost sight of */
+};
+
+static void *close_socket(void *arg)
+{
+	const struct closing *closing = arg;
+
+	nng_close(closing->socket);
+	return closing->keep;
+}
+
+bool bus_nng_close(nng_socket socket, void *keep)
+{
+	struct closing *closing = mem_alloc(sizeof(*closing));
+	struct timespec end;
+	pthread_t thread;
+
+	*closing = (struct closing){.socket = socket, .keep = keep};
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += CLOSE_MAX_S;
+	if (pthread_create(&thread, NULL, close_socket, closing) != 0) {
+		close_socket(closing);
+	} else if (pthread_timedjoin_np(thread, NULL, &end) != 0) {
+		pthread_detach(thread);
+		log_event(LOG_WARN, "bus.close_abandoned",
+			  LOG_INT("seconds", CLOSE_MAX_S));
+		return false;
+	}
+	free(closing);
+	return true;
 }
 
 nng_msg *bus_nng_message(struct slice bytes)

@@ -29,6 +29,13 @@ int bus_nng_listen(nng_socket socket, const char *address);
  * was never made. nng's own code: the address is none. */
 int bus_nng_dial(nng_socket socket, const char *address);
 
+/* Closes a socket whose aios were stopped, and tells whether it did. nng 1.5.2
+ * now and then never returns from it, where a connection ended in the same
+ * moment as something was sent over it: after a few seconds it is left to
+ * itself. False: nng may still use what the socket was given, which must not be
+ * freed; keep is that memory, or NULL. */
+bool bus_nng_close(nng_socket socket, void *keep);
+
 /* A message of these bytes, never NULL (see proto/mem.h). */
 nng_msg *bus_nng_message(struct slice bytes);
 

@@ -154,7 +154,8 @@ void bus_replica_free(struct bus_replica *replica)
 		return;
 	for (size_t i = 0; i < SLOTS; i++)
 		nng_aio_stop(replica->slots[i].aio);
-	nng_close(replica->socket);
+	if (!bus_nng_close(replica->socket, replica))
+		return;
 	for (size_t i = 0; i < SLOTS; i++) {
 		nng_msg_free(replica->slots[i].reply);
 		nng_aio_free(replica->slots[i].aio);

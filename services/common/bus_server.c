@@ -611,7 +611,8 @@ void bus_server_free(struct bus_server *server)
 		return;
 	for (size_t i = 0; i < CONTEXTS; i++)
 		nng_aio_stop(server->contexts[i].aio);
-	nng_close(server->socket);
+	if (!bus_nng_close(server->socket, server))
+		return;
 	for (size_t i = 0; i < CONTEXTS; i++)
 		batch_fini(&server->contexts[i]);
 	calls_free(&server->open);

@@ -172,7 +172,8 @@ void events_publisher_free(struct events_publisher *publisher)
 {
 	if (!publisher)
 		return;
-	nng_close(publisher->socket);
+	/* nng knows nothing of ours. */
+	(void)bus_nng_close(publisher->socket, NULL);
 	loop_timer_free(publisher->flush);
 	buffer_fini(&publisher->frames);
 	free(publisher);
@@ -373,7 +374,8 @@ void events_subscriber_free(struct events_subscriber *subscriber)
 	if (!subscriber)
 		return;
 	nng_aio_stop(subscriber->aio);
-	nng_close(subscriber->socket);
+	if (!bus_nng_close(subscriber->socket, subscriber))
+		return;
 	nng_aio_free(subscriber->aio);
 	for (size_t i = 0; i < subscriber->queued; i++)
 		nng_msg_free(subscriber->queue[i]);

@@ -9,7 +9,7 @@ from sip import Device
 from trunks import answers_options
 
 # At different points of its work.
-KILLS = 3
+KILLS = 5
 
 
 @pytest.fixture
@@ -28,16 +28,18 @@ def test_registrar_killed(suite, load):
     and the nonce it has."""
     challenged = load.ends[401]
     for _ in range(KILLS):
-        load.wait_accepted()
         suite.kill9("registrar")
         with load.paused():
             restart(suite)
             load.check()
+        # While all that was due comes in.
+        load.wait_accepted(0.3)
     load.wait_accepted(2)
     load.finish()
     load.check()
+    assert load.ends["again"] > 0
     assert load.ends[401] == challenged
-    assert not set(load.ends) - {200, 401, 503, "again"}
+    assert load.ends[503] == 0
 
 
 def test_registrar_stopped(suite, load):

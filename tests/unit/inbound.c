@@ -2,6 +2,7 @@
 
 #include "proto/arena.h"
 #include "services/common/secrets.h"
+#include "services/registrar/admission.h"
 #include "services/registrar/registrations.h"
 #include "services/registrar/sip/digest.h"
 #include "services/registrar/sip/nonce.h"
@@ -559,6 +560,35 @@ Test(inbound, challenges_strongest_first)
 	cr_assert(sha512 && sha256 && md5);
 	cr_expect(sha512 < sha256 && sha256 < md5);
 	cr_expect_eq(times(&bench.a, "qop=\"auth\""), 3);
+}
+
+Test(inbound, names_of_algorithms)
+{
+	static const struct {
+		const char *names;
+		unsigned set; /* 0: refused */
+	} rows[] = {
+		{"MD5", DIGEST_BIT(DIGEST_MD5)},
+		{" sha-256 , MD5",
+		 DIGEST_BIT(DIGEST_SHA_256) | DIGEST_BIT(DIGEST_MD5)},
+		{"SHA-512-256,", DIGEST_BIT(DIGEST_SHA_512_256)},
+		{"", 0},
+		{",", 0},
+		{"MD5,,SHA-256", 0},
+		{"MD5-sess", 0},
+		{"SHA-1", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct err err = {0};
+		unsigned set = 0;
+		const enum err_code code =
+			admission_algorithms_read(rows[i].names, &set, &err);
+
+		cr_expect_eq(code, rows[i].set ? ERR_OK : ERR_VALIDATE, "%s",
+			     rows[i].names);
+		cr_expect_eq(set, rows[i].set, "%s", rows[i].names);
+	}
 }
 
 Test(inbound, each_algorithm)
