@@ -38,6 +38,10 @@ static const struct route routes[] = {
 	{ROUTE_POST, "/api/providers/{id}/register", ROUTE_REGISTRAR,
 	 "registrar.trunk_register", ROUTE_CALL, BUS_READ, ROUTE_EMPTY,
 	 .summary = "Register a trunk now"},
+	{ROUTE_POST, "/api/providers/test", ROUTE_REGISTRAR, "registrar.trial",
+	 ROUTE_CALL, BUS_SLOW, .body = &provider_record,
+	 .answer = &trial_record,
+	 .summary = "Try settings of a provider without saving them"},
 
 	/* Transports */
 	{ROUTE_GET, "/api/transports", ROUTE_TRANSPORT, "transport.list",

@@ -314,8 +314,8 @@ static const struct resource_constraint constraints[] = {
 
 /* clang-format on */
 
-static const struct record provider_record = {.name = "Provider",
-					      RECORD_FIELDS(fields)};
+const struct record provider_record = {.name = "Provider",
+				       RECORD_FIELDS(fields)};
 
 static struct value *member(struct value *values, const char *name)
 {

@@ -79,10 +79,9 @@ const struct record registration_query_record = {.name = "RegistrationQuery",
 
 /* What services/registrar/status.c and ladder.c write. */
 
-static const struct choices trunk_states =
-	CHOICES("unregistered", "resolving", "connecting", "trying",
-		"challenged", "registered", "backing_off", "unregistering",
-		"disabled");
+static const struct choices trunk_states = CHOICES(
+	"unregistered", "resolving", "connecting", "trying", "challenged",
+	"registered", "backing_off", "unregistering", "disabled");
 
 static const struct choices failed_stages =
 	CHOICES("dns", "connect", "tls", "auth", "timeout", "rejected");
@@ -94,50 +93,118 @@ static const struct choices onlines = CHOICES("ONLINE", "OFFLINE");
 /* clang-format off: tables */
 
 static const struct field keep_alive_fields[] = {
-	{"answered", FIELD_BOOL, .doc = "Whether the last OPTIONS was answered; null: none was sent."},
+	{"answered", FIELD_BOOL,
+	 .doc = "Whether the last OPTIONS was answered; null: none was sent."},
 	{"at", FIELD_TIME, .doc = "When that was."},
-	{"failed_stage", FIELD_ENUM, .choices = &failed_stages, .doc = "How far it came."},
-	{"code", FIELD_INT, .min = 100, .max = 699, .doc = "The answer's status code."},
-	{"reason", FIELD_STRING, .max = 256, .doc = "The answer's words, or why there was none."},
+	{"failed_stage", FIELD_ENUM, .choices = &failed_stages,
+	 .doc = "How far it came."},
+	{"code", FIELD_INT, .min = 100, .max = 699,
+	 .doc = "The answer's status code."},
+	{"reason", FIELD_STRING, .max = 256,
+	 .doc = "The answer's words, or why there was none."},
 };
 
 static const struct record keep_alive_record = {
 	.name = "TrunkKeepAlive", RECORD_FIELDS(keep_alive_fields)};
 
 static const struct field ladder_fields[] = {
-	{"time", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX, .doc = "Milliseconds since 1970 UTC."},
+	{"time", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX,
+	 .doc = "Milliseconds since 1970 UTC."},
 	{"direction", FIELD_ENUM, FIELD_READ_ONLY, .choices = &directions,
 	 .doc = "Sent, received, or a remark of ours."},
-	{"transport", FIELD_STRING, FIELD_READ_ONLY, .max = 8, .doc = "What it went over."},
-	{"local", FIELD_STRING, FIELD_READ_ONLY, .max = 80, .doc = "Our address and port."},
-	{"remote", FIELD_STRING, FIELD_READ_ONLY, .max = 80, .doc = "The peer's address and port."},
-	{"text", FIELD_STRING, FIELD_READ_ONLY, .max = 4096, .doc = "The message; what proves a password is masked."},
+	{"transport", FIELD_STRING, FIELD_READ_ONLY, .max = 8,
+	 .doc = "What it went over."},
+	{"local", FIELD_STRING, FIELD_READ_ONLY, .max = 80,
+	 .doc = "Our address and port."},
+	{"remote", FIELD_STRING, FIELD_READ_ONLY, .max = 80,
+	 .doc = "The peer's address and port."},
+	{"text", FIELD_STRING, FIELD_READ_ONLY, .max = 4096,
+	 .doc = "The message; what proves a password is masked."},
 };
 
-static const struct record ladder_record = {
-	.name = "TrunkLadderEntry", RECORD_FIELDS(ladder_fields)};
+static const struct record ladder_record = {.name = "TrunkLadderEntry",
+					    RECORD_FIELDS(ladder_fields)};
 
 static const struct field trunk_registration_fields[] = {
-	{"status", FIELD_ENUM, FIELD_READ_ONLY, .choices = &onlines, .doc = "ONLINE or OFFLINE."},
+	{"status", FIELD_ENUM, FIELD_READ_ONLY, .choices = &onlines,
+	 .doc = "ONLINE or OFFLINE."},
 	{"status_since", FIELD_TIME, .doc = "Since when."},
-	{"state", FIELD_ENUM, FIELD_READ_ONLY, .choices = &trunk_states, .doc = "What it is at."},
+	{"state", FIELD_ENUM, FIELD_READ_ONLY, .choices = &trunk_states,
+	 .doc = "What it is at."},
 	{"state_since", FIELD_TIME, .doc = "Since when."},
-	{"failed_stage", FIELD_ENUM, .choices = &failed_stages, .doc = "Where the last failure was."},
-	{"failed_code", FIELD_INT, .min = 100, .max = 699, .doc = "Its SIP status code."},
-	{"failed_reason", FIELD_STRING, .max = 256, .doc = "Its reason, in words."},
-	{"last_code", FIELD_INT, .min = 100, .max = 699, .doc = "The last answer's SIP status code."},
-	{"last_reason", FIELD_STRING, .max = 256, .doc = "The last answer's reason phrase."},
+	{"failed_stage", FIELD_ENUM, .choices = &failed_stages,
+	 .doc = "Where the last failure was."},
+	{"failed_code", FIELD_INT, .min = 100, .max = 699,
+	 .doc = "Its SIP status code."},
+	{"failed_reason", FIELD_STRING, .max = 256,
+	 .doc = "Its reason, in words."},
+	{"last_code", FIELD_INT, .min = 100, .max = 699,
+	 .doc = "The last answer's SIP status code."},
+	{"last_reason", FIELD_STRING, .max = 256,
+	 .doc = "The last answer's reason phrase."},
 	{"transport", FIELD_STRING, .max = 8, .doc = "Of the target."},
-	{"target", FIELD_STRING, .max = 80, .doc = "The address and port tried last."},
+	{"target", FIELD_STRING, .max = 80,
+	 .doc = "The address and port tried last."},
 	{"algorithm", FIELD_STRING, .max = 32, .doc = "The digest's."},
-	{"consecutive_failures", FIELD_INT, FIELD_READ_ONLY, .max = UINT32_MAX, .doc = "Attempts that failed in a row."},
-	{"expires", FIELD_TIME, .doc = "When the registration ends unless it is refreshed."},
+	{"consecutive_failures", FIELD_INT, FIELD_READ_ONLY, .max = UINT32_MAX,
+	 .doc = "Attempts that failed in a row."},
+	{"expires", FIELD_TIME,
+	 .doc = "When the registration ends unless it is refreshed."},
 	{"next_attempt", FIELD_TIME, .doc = "When the next REGISTER is due."},
-	{"keep_alive", FIELD_OBJECT, .record = &keep_alive_record, .doc = "The last OPTIONS."},
-	{"ladder", FIELD_OBJECTS, FIELD_READ_ONLY, .record = &ladder_record, .doc = "The messages of the last attempts."},
+	{"keep_alive", FIELD_OBJECT, .record = &keep_alive_record,
+	 .doc = "The last OPTIONS."},
+	{"ladder", FIELD_OBJECTS, FIELD_READ_ONLY, .record = &ladder_record,
+	 .doc = "The messages of the last attempts."},
 };
 
 /* clang-format on */
 
 const struct record trunk_registration_record = {
 	.name = "TrunkRegistration", RECORD_FIELDS(trunk_registration_fields)};
+
+/* What services/registrar/trial.c writes. */
+
+static const struct choices trial_steps =
+	CHOICES("resolve", "connect", "options", "register", "unregister");
+
+/* clang-format off: tables */
+
+static const struct field trial_step_fields[] = {
+	{"name", FIELD_ENUM, FIELD_READ_ONLY, .choices = &trial_steps,
+	 .doc = "What was done."},
+	{"ok", FIELD_BOOL, FIELD_READ_ONLY, .doc = "Whether it went well."},
+	{"stage", FIELD_ENUM, .choices = &failed_stages,
+	 .doc = "Where it failed."},
+	{"code", FIELD_INT, .min = 100, .max = 699,
+	 .doc = "The answer's SIP status code."},
+	{"reason", FIELD_STRING, .max = 256,
+	 .doc = "The answer's words, or why there was none."},
+	{"transport", FIELD_STRING, .max = 8, .doc = "Of the target."},
+	{"target", FIELD_STRING, .max = 80,
+	 .doc = "The address and port it went to."},
+	{"milliseconds", FIELD_INT, FIELD_READ_ONLY, .max = INT32_MAX,
+	 .doc = "How long it took."},
+};
+
+static const struct record trial_step_record = {
+	.name = "ProviderTestStep", RECORD_FIELDS(trial_step_fields)};
+
+static const struct field trial_fields[] = {
+	{"ok", FIELD_BOOL, FIELD_READ_ONLY,
+	 .doc = "Whether a trunk of these settings would work."},
+	{"diagnosis", FIELD_STRING, FIELD_READ_ONLY, .max = 256,
+	 .doc = "What it comes to, in plain words."},
+	{"failed_stage", FIELD_ENUM, .choices = &failed_stages,
+	 .doc = "Where it failed."},
+	{"milliseconds", FIELD_INT, FIELD_READ_ONLY, .max = INT32_MAX,
+	 .doc = "How long all of it took."},
+	{"steps", FIELD_OBJECTS, FIELD_READ_ONLY, .record = &trial_step_record,
+	 .doc = "What was done, in this order."},
+	{"ladder", FIELD_OBJECTS, FIELD_READ_ONLY, .record = &ladder_record,
+	 .doc = "The messages sent and received."},
+};
+
+/* clang-format on */
+
+const struct record trial_record = {.name = "ProviderTest",
+				    RECORD_FIELDS(trial_fields)};

@@ -10,6 +10,7 @@
 
 /* providers.c: PortSIP v22 "Providers" (document 000) */
 extern const struct resource provider_resource;
+extern const struct record provider_record;
 extern const struct record provider_status_record;
 
 /* Indexes into the values of provider_status_record. */
@@ -49,6 +50,7 @@ enum {
 extern const struct record registration_record;
 extern const struct record registration_query_record;
 extern const struct record trunk_registration_record;
+extern const struct record trial_record; /* POST /api/providers/test */
 
 /* Indexes into the values of these records. */
 enum {

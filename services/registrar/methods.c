@@ -4,6 +4,7 @@
 #include "proto/resources/resources.h"
 #include "proto/writer.h"
 #include "services/common/bus_record.h"
+#include "services/common/secrets.h"
 #include "services/registrar/registrar.h"
 #include "services/registrar/registrations.h"
 
@@ -11,6 +12,9 @@
 
 /* What a phone or a trunk that registers here has to answer in. */
 enum { BINDINGS_DEADLINE_MS = 1500 };
+
+/* Of a caller's time, for the report of a trial to get there. */
+enum { TRIAL_REPLY_MS = 300 };
 
 /* Before the first sync nothing can be said of what is not known. */
 static bool is_known(struct registrar *registrar, struct bus_call *call)
@@ -206,6 +210,43 @@ static void trunk_register(void *service, struct bus_call *call)
 	bus_reply_error(call, &err);
 }
 
+static void on_trial(void *arg, const struct trial_report *report)
+{
+	struct bus_call *call = arg;
+
+	trial_report_encode(report, bus_call_body(call));
+	bus_reply_ok(call, 0);
+}
+
+static uint32_t trial_deadline_ms(const struct bus_call *call)
+{
+	const uint32_t left_ms = bus_call_left_ms(call);
+
+	return left_ms > 2 * TRIAL_REPLY_MS ? left_ms - TRIAL_REPLY_MS
+					    : left_ms / 2;
+}
+
+static void trial(void *service, struct bus_call *call)
+{
+	struct registrar *registrar = service;
+	struct world_trunk settings;
+	struct err err = {0};
+	enum err_code code =
+		trial_settings_read(bus_call_request(call)->args,
+				    bus_call_arena(call), &settings, &err);
+
+	if (code == ERR_OK) {
+		char *password = (char *)settings.password;
+
+		code = trial_start(registrar->trials, &settings,
+				   trial_deadline_ms(call), on_trial, call,
+				   &err);
+		secrets_wipe(password, strlen(password));
+	}
+	if (code != ERR_OK)
+		bus_reply_error(call, &err);
+}
+
 const struct bus_method registrar_methods[REGISTRAR_METHODS] = {
 	{"registrar.transport_status", transport_status, READERS},
 	{"registrar.transport_detail", transport_detail, READERS},
@@ -213,4 +254,5 @@ const struct bus_method registrar_methods[REGISTRAR_METHODS] = {
 	{"registrar.trunk_status", trunk_status, READERS},
 	{"registrar.trunk_registration", trunk_registration, READERS},
 	{"registrar.trunk_register", trunk_register, READERS},
+	{"registrar.trial", trial, READERS},
 };

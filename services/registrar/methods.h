@@ -10,6 +10,7 @@
  *   registrar.trunk_status {id}            {status}: ONLINE, OFFLINE
  *   registrar.trunk_registration {id}      all of status.h, with the ladder
  *   registrar.trunk_register {id}          nil: it registers now
+ *   registrar.trial provider_record        trial_record: a dry run, see trial.h
  *
  * ERR_UNAVAILABLE: not everything was read yet, or another registrar has the
  * trunk.
@@ -17,7 +18,7 @@
 
 #include "services/common/bus_server.h"
 
-enum { REGISTRAR_METHODS = 6 };
+enum { REGISTRAR_METHODS = 7 };
 
 extern const struct bus_method registrar_methods[REGISTRAR_METHODS];
 

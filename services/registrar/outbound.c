@@ -335,6 +335,11 @@ enum err_code outbound_trunk_get(struct outbound *outbound, int64_t id,
 	return ERR_OK;
 }
 
+struct trunk_shared *outbound_shared(struct outbound *outbound)
+{
+	return &outbound->shared;
+}
+
 const struct trunk_stats *outbound_stats(const struct outbound *outbound)
 {
 	return &outbound->shared.stats;

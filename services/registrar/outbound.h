@@ -96,6 +96,10 @@ void outbound_on_close(struct outbound *outbound, const struct sip_flow *flow,
 enum err_code outbound_trunk_get(struct outbound *outbound, int64_t id,
 				 struct trunk **out);
 
+/* What its trunks share, for others who send requests as they do; good until
+ * outbound_free(). */
+struct trunk_shared *outbound_shared(struct outbound *outbound);
+
 const struct trunk_stats *outbound_stats(const struct outbound *outbound);
 
 /* With a clock of the caller's: its agenda is to be run. */

@@ -140,6 +140,7 @@ static void registrar_free(void *self)
 	cache_free(registrar->cache);
 	bus_server_free(registrar->server);
 	world_free(registrar->world);
+	trials_free(registrar->trials);
 	outbound_free(registrar->outbound);
 	registrar->outbound = NULL;
 	inbound_free(registrar->inbound);
@@ -237,6 +238,9 @@ static enum err_code outbound_start(struct registrar *registrar,
 	enum err_code code = outbound_new(&options, &registrar->outbound, err);
 
 	secrets_wipe(tag_key, sizeof(tag_key));
+	if (code == ERR_OK)
+		registrar->trials =
+			trials_new(outbound_shared(registrar->outbound));
 	return code;
 }
 

@@ -19,6 +19,7 @@
 #include "services/registrar/inbound.h"
 #include "services/registrar/listeners.h"
 #include "services/registrar/outbound.h"
+#include "services/registrar/trial.h"
 #include "services/registrar/world.h"
 
 /* The running process: the service pointer of methods.h. */
@@ -34,6 +35,7 @@ struct registrar {
 	struct bindings *bindings;
 	struct inbound *inbound;
 	struct outbound *outbound;
+	struct trials *trials;
 	struct bus_server *server;
 	struct sip_message message; /* the one being looked at */
 	bool stopping;

@@ -10,6 +10,7 @@
 #include "services/common/log.h"
 #include "services/common/secrets.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -147,6 +148,16 @@ static void trunk_fill(struct world_trunk *trunk, const struct object *object,
 	trunk->keep_alive = bool_of(object, "keep_alive");
 	trunk->keep_alive_interval_s =
 		(uint32_t)int_of(object, "keep_alive_interval");
+}
+
+void world_trunk_read(struct world_trunk *trunk, const struct value *values,
+		      struct arena *arena)
+{
+	struct object object = {.record = &provider_record};
+
+	assert(provider_record.count <= FIELDS_MAX);
+	memcpy(object.values, values, provider_record.count * sizeof(*values));
+	trunk_fill(trunk, &object, arena);
 }
 
 /* ---- realms ---- */

@@ -11,6 +11,7 @@
  */
 
 #include "proto/error.h"
+#include "proto/field.h"
 #include "services/common/config.h"
 #include "services/common/loop.h"
 #include "services/registrar/sip/names.h"
@@ -52,6 +53,11 @@ struct world_trunk {
 	bool keep_alive;
 	uint32_t keep_alive_interval_s;
 };
+
+/* Fills in what values of provider_record say, defaults included; not id and
+ * version. Texts are copied to the arena. */
+void world_trunk_read(struct world_trunk *trunk, const struct value *values,
+		      struct arena *arena);
 
 enum world_verification { WORLD_DISABLE, WORLD_OPTIONAL, WORLD_MANDATORY };
 

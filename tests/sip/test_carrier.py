@@ -3,39 +3,48 @@ told, and mended by an edit or by asking."""
 
 import pytest
 
-from carrier import Carrier, CarrierTrunk, header, sent
+from carrier import PASSWORD, Carrier, CarrierTrunk, header, sent
 from servers import wait_for
 
 # Nothing has this name: RFC 6761, 6.4.
 NOWHERE = "does-not-exist.invalid"
 
 
-def started(folder, algorithm):
+def running(folder, algorithm):
     made = Carrier(folder, algorithm)
-    made.start()
-    return made
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()
 
 
 @pytest.fixture(scope="module")
 def carrier(tmp_path_factory):
     """Shared: a test that stops it starts it again."""
-    made = started(tmp_path_factory.mktemp("carrier"), "MD5")
-    yield made
-    made.end()
+    yield from running(tmp_path_factory.mktemp("carrier"), "MD5")
+
+
+@pytest.fixture
+def sha_256_carrier(tmp_path):
+    yield from running(tmp_path, "SHA-256")
 
 
 @pytest.fixture
 def trunks(api):
-    """Makes trunks, and destroys them afterwards."""
+    """Makes trunks, and destroys them afterwards: what they take back then is
+    not to be taken for a later test's."""
     made = []
 
     def make(carrier, **fields):
-        made.append(CarrierTrunk(api, carrier, **fields))
-        return made[-1]
+        made.append((CarrierTrunk(api, carrier, **fields), carrier))
+        return made[-1][0]
 
     yield make
-    for one in made:
+    for one, carrier in made:
         one.destroy()
+        wait_for(lambda one=one, carrier=carrier:
+                 carrier.contact(one.user) is None, "it un-registers")
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
@@ -53,16 +62,12 @@ def test_registers(carrier, trunks, tcp_port, transport):
     first, second = sent(known)
     assert "Authorization:" not in first
     assert header(first, "Call-ID") == header(second, "Call-ID")
-    assert held["CallID"] == header(second, "Call-ID")
+    assert held["Call-ID"] == header(second, "Call-ID")
 
 
-def test_sha_256(trunks, tmp_path):
-    carrier = started(tmp_path, "SHA-256")
-    try:
-        known = trunks(carrier).wait(status="ONLINE")
-        assert known["algorithm"] == "SHA-256"
-    finally:
-        carrier.end()
+def test_sha_256(sha_256_carrier, trunks):
+    known = trunks(sha_256_carrier).wait(status="ONLINE")
+    assert known["algorithm"] == "SHA-256"
 
 
 def test_wrong_password(carrier, trunks):
@@ -78,7 +83,7 @@ def test_password_mended(carrier, trunks):
     """At once: what it waited for was minutes away."""
     trunk = trunks(carrier, password="wrong")
     trunk.wait(state="backing_off", failed_stage="auth")
-    trunk.change(password="s3cret-Of-The-Carrier")
+    trunk.change(password=PASSWORD)
     known = trunk.wait(status="ONLINE")
     assert (known["failed_stage"], known["consecutive_failures"]) == (None, 0)
     assert carrier.contact(trunk.user)
@@ -115,7 +120,7 @@ def test_carrier_away(carrier, trunks, tcp_port, transport, stage):
     carrier.stop()
     try:
         trunk.register()
-        known = trunk.wait(failed_stage=stage)
+        known = trunk.wait(failed_stage=stage, state="backing_off")
         assert known["failed_code"] is None
     finally:
         carrier.start()
@@ -123,6 +128,37 @@ def test_carrier_away(carrier, trunks, tcp_port, transport, stage):
     trunk.register()
     trunk.wait(status="ONLINE", failed_stage=None)
     assert carrier.contact(trunk.user)
+
+
+def test_keep_alive(carrier, trunks, tcp_port):
+    """Nobody has to ask: that the carrier is away is seen long before the
+    registration expires, and that it is back."""
+    trunk = trunks(carrier, transport="TCP", keep_alive_interval=5)
+    trunk.wait(status="ONLINE")
+    carrier.stop()
+    try:
+        known = trunk.wait(status="OFFLINE")
+        assert known["expires"]
+        assert known["keep_alive"]["answered"] is False
+    finally:
+        carrier.start()
+    trunk.wait(status="ONLINE", state="registered")
+    assert carrier.contact(trunk.user)
+
+
+def test_known_by_address(carrier, trunks, tcp_port):
+    """It is not registered, only asked whether it lives."""
+    trunk = trunks(carrier, auth_mode="IP_AUTH", transport="TCP",
+                   keep_alive_interval=5)
+    trunk.wait_status("ONLINE")
+    carrier.stop()
+    try:
+        trunk.wait_status("OFFLINE")
+    finally:
+        carrier.start()
+    trunk.wait_status("ONLINE")
+    assert sent(trunk.registration()) == []
+    assert carrier.contact(trunk.user) is None
 
 
 def test_name_unknown(carrier, trunks):
@@ -149,6 +185,6 @@ def test_registrar_killed(suite, carrier, trunks):
     after = wait_for(
         lambda: (held := carrier.contact(trunk.user)) != before
         and held["CSeq"] > before["CSeq"] and held, "it registers again")
-    assert after["CallID"] == before["CallID"]
+    assert after["Call-ID"] == before["Call-ID"]
     assert after["CSeq"] == before["CSeq"] + 1
     assert carrier.heard() == heard + 1

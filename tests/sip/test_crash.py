@@ -42,6 +42,17 @@ def test_registrar_killed(suite, load):
     assert load.ends[503] == 0
 
 
+def test_registrar_killed_and_back_at_once(suite, load):
+    """Those who come before it knows the trunks are told to come again, and
+    nobody that they are not known."""
+    for _ in range(KILLS):
+        suite.kill9("registrar")
+        restart(suite)
+        load.wait_accepted()
+    load.finish()
+    load.check()
+
+
 def test_registrar_stopped(suite, load):
     """SIGTERM: what is in flight is answered first."""
     suite.stop("registrar")

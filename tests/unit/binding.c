@@ -250,7 +250,7 @@ Test(binding, merge)
 }
 
 /* Sets of n contacts that differ. */
-static void fill(struct binding_set *set, char uris[][32], size_t count,
+static void fill(struct binding_set *set, char uris[][40], size_t count,
 		 const char *call_id)
 {
 	set->count = count;
@@ -265,7 +265,7 @@ static void fill(struct binding_set *set, char uris[][32], size_t count,
 
 Test(binding, more_than_there_is_room_for)
 {
-	char uris[BINDING_MAX][32];
+	char uris[BINDING_MAX][40];
 	struct binding_set full, after;
 	const struct given given = {A, "c2", 1, 300};
 	const struct binding more = binding_of(&given);
