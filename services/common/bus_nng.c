@@ -95,8 +95,9 @@ int bus_nng_dial(nng_socket socket, const char *address)
 	return nng_dial(socket, address, NULL, NNG_FLAG_NONBLOCK);
 }
 
-/* Closing takes some milliseconds. */
-enum { CLOSE_MAX_S = 5 };
+/* Closing takes some milliseconds. Once nng is stuck each further socket of the
+ * process waits as long: a process that stops has a few. */
+enum { CLOSE_MAX_S = 2 };
 
 struct closing {
 	nng_socket socket;

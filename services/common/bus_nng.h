@@ -31,7 +31,7 @@ int bus_nng_dial(nng_socket socket, const char *address);
 
 /* Closes a socket whose aios were stopped, and tells whether it did. nng 1.5.2
  * now and then never returns from it, where a connection ended in the same
- * moment as something was sent over it: after a few seconds it is left to
+ * moment as something was sent over it: after two seconds it is left to
  * itself. False: nng may still use what the socket was given, which must not be
  * freed; keep is that memory, or NULL. */
 bool bus_nng_close(nng_socket socket, void *keep);
