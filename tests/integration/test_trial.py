@@ -36,7 +36,7 @@ def test_nobody_there(api, nobody):
     assert api.get("/api/providers").json()["count"] == before
 
 
-def test_silence_is_answered_within_the_deadline(api, nobody):
+def test_silence_is_answered_within_the_deadline(api):
     with socket.socket(type=socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         body = settings(silent.getsockname()[1]) | {"transport": "UDP"}
