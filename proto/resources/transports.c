@@ -77,28 +77,41 @@ const struct record transport_status_record = {.name = "TransportStatus",
 		     .doc = "The private key of the certificate, PEM."}
 
 static const struct field detail_fields[TRANSPORT_DETAIL_FIELDS] = {
-	[TRANSPORT_DETAIL_ID] = {"id", FIELD_ID, FIELD_READ_ONLY, .doc = "The transport's id."},
-	[TRANSPORT_DETAIL_PROTOCOL] = {"protocol", FIELD_ENUM, FIELD_READ_ONLY, .choices = &protocols,
-		.doc = "What the listener speaks."},
-	[TRANSPORT_DETAIL_PORT] = {"port", FIELD_INT, FIELD_READ_ONLY, .max = 65535, .doc = "Its port."},
-	[TRANSPORT_DETAIL_STATUS] = {"status", FIELD_ENUM, FIELD_READ_ONLY, .choices = &statuses,
-		.doc = "ACTIVATED while it is open."},
-	[TRANSPORT_DETAIL_REASON] = {"reason", FIELD_STRING, .max = 240,
-		.doc = "Why it is not open on every address, or uses an older certificate."},
-	[TRANSPORT_DETAIL_BOUND] = {"bound", FIELD_STRING, .max = 1024,
-		.doc = "The addresses it is open on, comma separated."},
-	[TRANSPORT_DETAIL_CONNECTIONS] = {"connections", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX,
-		.doc = "Connections there are."},
-	[TRANSPORT_DETAIL_PACKETS_IN] = {"packets_in", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX,
-		.doc = "Messages received since it was made."},
-	[TRANSPORT_DETAIL_PACKETS_OUT] = {"packets_out", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX,
-		.doc = "Messages sent."},
-	[TRANSPORT_DETAIL_DROPPED] = {"dropped", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX,
-		.doc = "Messages lost to full queues."},
-	[TRANSPORT_DETAIL_REFUSED] = {"refused", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX,
-		.doc = "Connections and datagrams that were not let in."},
-	[TRANSPORT_DETAIL_CERTIFICATE_EXPIRES_AT] = {"certificate_expires_at", FIELD_TIME,
-		.doc = "When the certificate ends; null where there is none."},
+	[TRANSPORT_DETAIL_ID] = {"id", FIELD_ID, FIELD_READ_ONLY,
+				 .doc = "The transport's id."},
+	[TRANSPORT_DETAIL_PROTOCOL] = {"protocol", FIELD_ENUM, FIELD_READ_ONLY,
+				       .choices = &protocols,
+				       .doc = "What the listener speaks."},
+	[TRANSPORT_DETAIL_PORT] = {"port", FIELD_INT, FIELD_READ_ONLY,
+				   .max = 65535, .doc = "Its port."},
+	[TRANSPORT_DETAIL_STATUS] = {"status", FIELD_ENUM, FIELD_READ_ONLY,
+				     .choices = &statuses,
+				     .doc = "ACTIVATED while it is open."},
+	[TRANSPORT_DETAIL_REASON] =
+		{"reason", FIELD_STRING, .max = 240,
+		 .doc = "Why it is not open on every address, or uses an older "
+			"certificate."},
+	[TRANSPORT_DETAIL_BOUND] =
+		{"bound", FIELD_STRING, .max = 1024,
+		 .doc = "The addresses it is open on, comma separated."},
+	[TRANSPORT_DETAIL_CONNECTIONS] = {"connections", FIELD_INT,
+					  FIELD_READ_ONLY, .max = INT64_MAX,
+					  .doc = "Connections there are."},
+	[TRANSPORT_DETAIL_PACKETS_IN] =
+		{"packets_in", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX,
+		 .doc = "Messages received since it was made."},
+	[TRANSPORT_DETAIL_PACKETS_OUT] = {"packets_out", FIELD_INT,
+					  FIELD_READ_ONLY, .max = INT64_MAX,
+					  .doc = "Messages sent."},
+	[TRANSPORT_DETAIL_DROPPED] = {"dropped", FIELD_INT, FIELD_READ_ONLY,
+				      .max = INT64_MAX,
+				      .doc = "Messages lost to full queues."},
+	[TRANSPORT_DETAIL_REFUSED] =
+		{"refused", FIELD_INT, FIELD_READ_ONLY, .max = INT64_MAX,
+		 .doc = "Connections and datagrams that were not let in."},
+	[TRANSPORT_DETAIL_CERTIFICATE_EXPIRES_AT] =
+		{"certificate_expires_at", FIELD_TIME,
+		 .doc = "When the certificate ends; null where there is none."},
 };
 
 static const struct field key_fields[KEY_FIELDS] = {KEY_ROWS(FIELD_REQUIRED)};
@@ -113,8 +126,8 @@ const struct record key_record = {.name = "Key", RECORD_FIELDS(key_fields)};
 const struct record key_answer_record = {.name = "Key",
 					 RECORD_FIELDS(key_answer_fields)};
 
-const struct record transport_detail_record = {
-	.name = "TransportDetail", RECORD_FIELDS(detail_fields)};
+const struct record transport_detail_record = {.name = "TransportDetail",
+					       RECORD_FIELDS(detail_fields)};
 
 static const struct field protocol_fields[] = {
 	{"protocol", FIELD_ENUM, FIELD_REQUIRED, .choices = &protocols,

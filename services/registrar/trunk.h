@@ -15,27 +15,27 @@
  *	    |              | '--- backing off <-'  |         |  challenged |
  *	    |              |               ^       |         v             |
  *	    |              |               '-------|--- registered -->-----'
- *	    |              |                       v         |  \--due-->
- *resolving
+ *	    |              |                       v         |
  *	    '----------- unregistering <--disabled, deleted, another binding
  *
  * A refresh goes through resolving and trying like the first one: the trunk
  * stays ONLINE meanwhile, for its registration has not expired. What an answer
  * leads to stands in trunk_policy.c, what a REGISTER looks like in request.h.
  *
- *	answer                 | then
- *	-----------------------|--------------------------------------------------
- *	2xx                    | registered; refreshed at 80 to 90 % of what was
- *	                       | granted, at least 5 s later
- *	3xx                    | rejected, slow: redirections are not followed
- *	401, 407               | answered with the strongest algorithm we have;
- *	                       | the same challenge again without stale=true:
- *auth, | slow 403                    | after credentials: auth, slow; else
- *rejected, slow 423                    | once more with Min-Expires 408,
- *501-504, silence, | the next destination of the name; after the last no way
- *there           | one soon again, or when Retry-After says 480, 486-491, 5xx
- *| rejected; soon again, or when Retry-After says 404 and other 4xx, 6xx |
- *rejected, slow
+ *	answer           then
+ *	2xx              registered; refreshed at 80 to 90 % of what was
+ *	                 granted, at least 5 s later
+ *	3xx              rejected, slow: redirections are not followed
+ *	401, 407         answered with the strongest algorithm we have; the
+ *	                 same challenge again without stale=true: auth, slow
+ *	403              after credentials: auth, slow; else rejected, slow
+ *	423              once more with Min-Expires
+ *	408, 501-504,    the next destination of the name; after the last one
+ *	silence, no way  soon again, or when Retry-After says
+ *	480, 486-491,    rejected; soon again, or when Retry-After says
+ *	other 5xx
+ *	404, other 4xx,  rejected, slow
+ *	6xx
  *
  * "Soon" doubles from 4 s to 5 minutes, "slow" from 5 minutes to an hour. An
  * edit that changes what goes on the wire starts over at once; another edit
