@@ -60,7 +60,8 @@ function(trunkline_test name)
 	add_test(NAME unit.${name} COMMAND test_${name})
 	# Criterion looks at a test's process before LeakSanitizer ends it.
 	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 300
-		FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]+Sanitizer")
+		FAIL_REGULAR_EXPRESSION "ERROR: [A-Za-z]+Sanitizer"
+		ENVIRONMENT "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
 endfunction()
 
 # A libFuzzer target: tests/fuzz/<name>.c with seeds in tests/fuzz/corpus/<name>.

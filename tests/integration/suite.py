@@ -17,7 +17,7 @@ from servers import DEADLINE_S, ROOT, Servers, clean_environment, wait_for
 # In the order they start; they stop in reverse.
 SERVICES = ("system", "provider", "transport", "registrar", "gateway")
 
-SUPPRESSIONS = (f"suppressions={ROOT}/tests/integration/lsan.supp"
+SUPPRESSIONS = (f"suppressions={ROOT}/tests/lsan.supp"
                 ":print_suppressions=0")
 
 SANITIZER_REPORT = re.compile(
