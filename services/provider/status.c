@@ -59,10 +59,7 @@ static void on_found(void *arg, const struct database_result *result,
 	struct work *work = arg;
 
 	if (error || database_rows(result) == 0) {
-		struct err err;
-
-		err_code_set(&err, error ? error->code : ERR_NOT_FOUND);
-		bus_reply_error(work->call, &err);
+		bus_reply_code(work->call, error ? error->code : ERR_NOT_FOUND);
 		return;
 	}
 	struct request request = *bus_call_request(work->call);

@@ -8,8 +8,6 @@
 #include "services/registrar/registrar.h"
 #include "services/registrar/registrations.h"
 
-#include <stdio.h>
-
 /* What a phone or a trunk that registers here has to answer in. */
 enum { BINDINGS_DEADLINE_MS = 1500 };
 
@@ -30,50 +28,6 @@ static bool is_known(struct registrar *registrar, struct bus_call *call)
 	return false;
 }
 
-static void transport_status(void *service, struct bus_call *call)
-{
-	struct registrar *registrar = service;
-	struct value protocol;
-
-	if (!is_known(registrar, call) ||
-	    !bus_call_args(call, &transport_protocol_record, &protocol))
-		return;
-	const bool active = listeners_active(
-		registrar->listeners, sip_transport_find(protocol.string));
-	struct buffer *out = bus_call_body(call);
-
-	writer_map(out, 1);
-	writer_text(out, "status");
-	writer_text(out, active ? "ACTIVATED" : "DEACTIVATED");
-	bus_reply_ok(call, 0);
-}
-
-static void transport_detail(void *service, struct bus_call *call)
-{
-	struct registrar *registrar = service;
-	struct value id;
-	struct err err;
-
-	if (!is_known(registrar, call) || !bus_call_args(call, &id_record, &id))
-		return;
-	if (listeners_detail(registrar->listeners, id.integer,
-			     bus_call_body(call))) {
-		bus_reply_ok(call, 0);
-		return;
-	}
-	err_code_set(&err, ERR_NOT_FOUND);
-	bus_reply_error(call, &err);
-}
-
-static void registrations(void *service, struct bus_call *call)
-{
-	struct registrar *registrar = service;
-
-	registrations_answer(registrar->bindings, registrar->world, call);
-}
-
-enum { READERS = PRINCIPAL_SYSTEM | PRINCIPAL_SERVICE };
-
 static void reply_status(struct bus_call *call, const char *status)
 {
 	struct buffer *out = bus_call_body(call);
@@ -84,13 +38,43 @@ static void reply_status(struct bus_call *call, const char *status)
 	bus_reply_ok(call, 0);
 }
 
-static void reply_code(struct bus_call *call, enum err_code code)
+static void transport_status(void *service, struct bus_call *call)
 {
-	struct err err;
+	struct registrar *registrar = service;
+	struct value protocol;
 
-	err_code_set(&err, code);
-	bus_reply_error(call, &err);
+	if (!is_known(registrar, call) ||
+	    !bus_call_args(call, &transport_protocol_record, &protocol))
+		return;
+	const bool active = listeners_active(
+		registrar->listeners, sip_transport_find(protocol.string));
+
+	reply_status(call, active ? "ACTIVATED" : "DEACTIVATED");
 }
+
+static void transport_detail(void *service, struct bus_call *call)
+{
+	struct registrar *registrar = service;
+	struct value id;
+
+	if (!is_known(registrar, call) || !bus_call_args(call, &id_record, &id))
+		return;
+	if (listeners_detail(registrar->listeners, id.integer,
+			     bus_call_body(call))) {
+		bus_reply_ok(call, 0);
+		return;
+	}
+	bus_reply_code(call, ERR_NOT_FOUND);
+}
+
+static void registrations(void *service, struct bus_call *call)
+{
+	struct registrar *registrar = service;
+
+	registrations_answer(registrar->bindings, registrar->world, call);
+}
+
+enum { READERS = PRINCIPAL_SYSTEM | PRINCIPAL_SERVICE };
 
 /* The trunk a call names. NULL: it was answered. */
 static const struct world_trunk *named(struct registrar *registrar,
@@ -104,7 +88,7 @@ static const struct world_trunk *named(struct registrar *registrar,
 		world_trunk_get(registrar->world, id.integer);
 
 	if (!trunk)
-		reply_code(call, ERR_NOT_FOUND);
+		bus_reply_code(call, ERR_NOT_FOUND);
 	return trunk;
 }
 
@@ -113,7 +97,7 @@ static void on_bindings(void *arg, enum binding_outcome outcome,
 {
 	(void)outcome;
 	if (code != ERR_OK)
-		reply_code(arg, ERR_UNAVAILABLE);
+		bus_reply_code(arg, ERR_UNAVAILABLE);
 	else
 		reply_status(arg, status_online_text(set->count > 0));
 }
@@ -154,7 +138,7 @@ static void trunk_status(void *service, struct bus_call *call)
 	else if (code == ERR_NOT_FOUND)
 		reply_status(call, status_online_text(false));
 	else
-		reply_code(call, code);
+		bus_reply_code(call, code);
 }
 
 /* The trunk of a call that we register or watch. NULL: it was answered. */
