@@ -48,7 +48,9 @@
 	  "the service is not available: nothing was done")                    \
 	X(ERR_DEADLINE, 21, 504, "DEADLINE_EXCEEDED",                          \
 	  "no answer in time: the outcome of a write is unknown")              \
-	X(ERR_VERSION, 22, 501, "NOT_IMPLEMENTED", "unknown protocol version")
+	X(ERR_VERSION, 22, 501, "NOT_IMPLEMENTED", "unknown protocol version") \
+	X(ERR_ELSEWHERE, 23, 503, "UNAVAILABLE",                               \
+	  "no replica of the service has it at this moment")
 
 enum err_code {
 #define ERR_ENUM(name, number, http, v22, text) name = number,

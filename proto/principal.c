@@ -4,6 +4,17 @@
 
 enum { PRINCIPAL_MEMBERS = 8 };
 
+enum principal_kind principal_acts(const struct principal *principal)
+{
+	return principal->acting_as > 0 ? PRINCIPAL_ADMIN : principal->kind;
+}
+
+int64_t principal_tenant(const struct principal *principal)
+{
+	return principal->acting_as > 0 ? principal->acting_as
+					: principal->tenant_id;
+}
+
 void principal_encode(const struct principal *principal, struct buffer *out)
 {
 	writer_array(out, PRINCIPAL_MEMBERS);
@@ -25,6 +36,8 @@ static bool known(int64_t kind)
 	case PRINCIPAL_DEALER:
 	case PRINCIPAL_USER:
 	case PRINCIPAL_SERVICE:
+	case PRINCIPAL_ADMIN:
+	case PRINCIPAL_QUEUE_MANAGER:
 		return true;
 	default:
 		return false;

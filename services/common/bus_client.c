@@ -38,6 +38,7 @@ struct bus_client_call {
 	TAILQ_ENTRY(bus_client_call) link;
 	enum bus_lane lane;
 	enum err_code refused; /* why it is ended without being queued */
+	uint32_t passed; /* bits of the replicas that said ERR_ELSEWHERE */
 	uint64_t deadline_at_ms;
 	size_t bytes_max; /* of its frame */
 	bus_done_fn *done;
@@ -129,16 +130,18 @@ static void slot_put_back(struct bus_client *client, struct bus_slot *slot)
 	}
 }
 
-static struct bus_slot *slot_pick(struct bus_client *client, enum bus_lane lane)
+/* passed: bits of replicas that are not asked for. index: of the one picked. */
+static struct bus_slot *slot_pick(struct bus_client *client, enum bus_lane lane,
+				  uint32_t passed, size_t *index)
 {
 	struct bus_slot *best = NULL;
 	size_t best_load = SIZE_MAX;
 
 	for (size_t i = 0; i < client->replica_count; i++) {
-		const size_t index = (client->turn + i) % client->replica_count;
-		struct replica *replica = &client->replicas[index];
+		const size_t at = (client->turn + i) % client->replica_count;
+		struct replica *replica = &client->replicas[at];
 		struct bus_slot *slot =
-			replica->connected
+			replica->connected && !(passed & (1u << at))
 				? bus_replica_slot_free(replica->bus, lane)
 				: NULL;
 
@@ -149,6 +152,7 @@ static struct bus_slot *slot_pick(struct bus_client *client, enum bus_lane lane)
 		if (load < best_load) {
 			best = slot;
 			best_load = load;
+			*index = at;
 		}
 	}
 	client->turn++;
@@ -157,7 +161,8 @@ static struct bus_slot *slot_pick(struct bus_client *client, enum bus_lane lane)
 
 /* Moves calls from the queue to the slot and its frame into the batch. Returns
  * the longest wait among them. */
-static uint32_t slot_fill(struct bus_client *client, struct bus_slot *slot)
+static uint32_t slot_fill(struct bus_client *client, struct bus_slot *slot,
+			  size_t index)
 {
 	struct lane *lane = &client->lanes[slot->lane];
 	const uint64_t now = loop_now_ms(client->loop);
@@ -176,6 +181,8 @@ static uint32_t slot_fill(struct bus_client *client, struct bus_slot *slot)
 		/* The sweep is about to end it. */
 		if (now >= call->deadline_at_ms)
 			continue;
+		if (call->passed & (1u << index))
+			continue;
 		lane_remove(lane, call);
 		slot->calls[slot->count++] = call;
 		bytes_left -= call->bytes_max;
@@ -192,15 +199,20 @@ static uint32_t slot_fill(struct bus_client *client, struct bus_slot *slot)
 /* Sends what waits, as far as there are slots. Ends no call. */
 static void lane_flush(struct bus_client *client, enum bus_lane lane)
 {
+	uint32_t passed = 0; /* replicas for which nothing waits */
+
 	while (!client->closing && client->lanes[lane].count > 0) {
-		struct bus_slot *slot = slot_pick(client, lane);
+		size_t index;
+		struct bus_slot *slot = slot_pick(client, lane, passed, &index);
 
 		if (!slot)
 			return;
-		const uint32_t longest_ms = slot_fill(client, slot);
+		const uint32_t longest_ms = slot_fill(client, slot, index);
 
-		if (slot->count == 0)
-			return;
+		if (slot->count == 0) {
+			passed |= 1u << index;
+			continue;
+		}
 		client->batches++;
 		bus_slot_send(slot, buffer_slice(&client->frames),
 			      longest_ms + STALL_MS);
@@ -217,6 +229,32 @@ static void slot_fail(struct bus_client *client, struct bus_slot *slot,
 		if (call)
 			call_fail(client, call, code);
 	}
+}
+
+static size_t replica_index(const struct bus_client *client,
+			    const struct bus_replica *bus)
+{
+	size_t i = 0;
+
+	while (client->replicas[i].bus != bus)
+		i++;
+	return i;
+}
+
+/* Queues a call that a replica passed on. False: all that are connected have.
+ */
+static bool pass_on(struct bus_client *client, const struct bus_slot *slot,
+		    struct bus_client_call *call)
+{
+	bool left = false;
+
+	call->passed |= 1u << replica_index(client, slot->replica);
+	for (size_t i = 0; i < client->replica_count && !left; i++)
+		left = client->replicas[i].connected &&
+		       !(call->passed & (1u << i));
+	if (left)
+		lane_push(&client->lanes[call->lane], call);
+	return left;
 }
 
 /* Ends the call a reply is for. */
@@ -236,6 +274,8 @@ static void reply_take(struct bus_client *client, struct bus_slot *slot,
 		call_end(client, call, reply, NULL);
 		return;
 	}
+	if (reply->status == ERR_ELSEWHERE && pass_on(client, slot, call))
+		return;
 	message_error_decode(reply->status, reply->body, &err);
 	call_end(client, call, NULL, &err);
 }
@@ -452,6 +492,7 @@ static struct bus_client_call *call_new(const struct request *request)
 	struct bus_client_call *call = mem_resize(NULL, sizeof(*call) + bytes);
 	char *to = call->copy;
 
+	call->passed = 0;
 	call->bytes_max = bytes + FRAME_HEAD_BYTES_MAX;
 	call->request = *request;
 	call->request.request_id = copy_add(&to, request->request_id);

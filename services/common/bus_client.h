@@ -10,7 +10,9 @@
  * calls that arrive meanwhile gather in the next batch. A batch goes to the
  * connected replica with the fewest calls in flight on the lane.
  *
- * Nothing is ever sent twice. A call ends with exactly one of: its reply;
+ * A replica that answers ERR_ELSEWHERE has done nothing, for what was asked is
+ * another's: the call goes to one that was not asked yet, and ends with that
+ * error when all have said so. Nothing else is ever sent twice. A call ends with exactly one of: its reply;
  * ERR_LOST (the replica went away while it had the call); ERR_UNAVAILABLE (it
  * was never sent: no replica is connected within its deadline, or the queue is
  * full); ERR_DEADLINE; ERR_TOO_LARGE (no batch can hold it) or ERR_MALFORMED

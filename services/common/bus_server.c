@@ -319,7 +319,8 @@ void bus_reply_ok(struct bus_call *call, uint64_t object_version)
 void bus_reply_error(struct bus_call *call, const struct err *err)
 {
 	assert(err->code != ERR_OK);
-	if (err_http(err->code) >= 500)
+	/* One passed on is another replica's to answer, and no failure. */
+	if (err_http(err->code) >= 500 && err->code != ERR_ELSEWHERE)
 		log_event(LOG_ERROR, "bus.call_failed",
 			  LOG_SLICE("request", call->request.request_id),
 			  LOG_SLICE("method", call->request.method),
@@ -386,7 +387,7 @@ static void call_dispatch(struct bus_server *server, struct bus_call *call)
 	call->method = method_find(server, request->method);
 	if (!call->method)
 		call_refuse(call, ERR_UNKNOWN_METHOD);
-	else if (!(call->method->who & request->principal.kind))
+	else if (!(call->method->who & principal_acts(&request->principal)))
 		call_refuse(call, ERR_FORBIDDEN);
 	else
 		call->method->handle(server->service, call);

@@ -120,7 +120,9 @@ void loop_turn(struct loop *loop, unsigned timeout_ms)
 {
 	if (timeout_ms > 0) {
 		uv_update_time(loop->uv);
-		uv_timer_start(&loop->bound, on_bound, timeout_ms, 0);
+		/* Repeated: were we held up until it is due, uv_run() would run
+		 * it before it waits, and then wait for ever. */
+		uv_timer_start(&loop->bound, on_bound, timeout_ms, timeout_ms);
 	}
 	loop->running = true;
 	uv_run(loop->uv, timeout_ms > 0 ? UV_RUN_ONCE : UV_RUN_NOWAIT);

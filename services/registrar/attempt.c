@@ -185,6 +185,8 @@ static void on_client(void *arg, enum sip_client_event event,
 {
 	struct attempt *attempt = arg;
 
+	const bool udp = attempt->way.flow.transport == SIP_TRANSPORT_UDP;
+
 	if (event == SIP_CLIENT_PROVISIONAL)
 		return;
 	attempt->transaction = NULL;
@@ -193,6 +195,9 @@ static void on_client(void *arg, enum sip_client_event event,
 		on_answer(attempt, response);
 	else if (event == SIP_CLIENT_TIMEOUT)
 		target_failed(attempt, STATUS_TIMEOUT, "no answer");
+	else if (udp)
+		target_failed(attempt, STATUS_CONNECT,
+			      "the port is closed, or there is no way there");
 	else
 		target_failed(attempt, STATUS_CONNECT, "the connection ended");
 }

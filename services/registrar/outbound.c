@@ -329,6 +329,8 @@ enum err_code outbound_trunk_get(struct outbound *outbound, int64_t id,
 
 	if (!entry || entry->gone)
 		return ERR_NOT_FOUND;
+	if (!lease_holds(outbound->lease, lease_shard_of(id)))
+		return ERR_ELSEWHERE;
 	if (!entry->trunk)
 		return ERR_UNAVAILABLE;
 	*out = entry->trunk;
@@ -405,7 +407,7 @@ static void parts_make(struct outbound *outbound,
 		.cache = options->cache,
 		.agenda = outbound->agenda,
 		.prefix = prefix,
-		.owner = outbound->owner,
+		.owner = options->owner ? options->owner : outbound->owner,
 		.ttl_ms = options->lease_ttl_ms,
 		.fn = on_lease,
 		.arg = outbound,

@@ -59,6 +59,9 @@ struct outbound_options {
 	struct pacing_options pacing;
 	const char *dns_servers;
 	const char *prefix; /* of all keys; kept by pointer */
+	/* This registrar, the same after a restart and like no other: it finds
+	 * its trunks as it left them. NULL: a random one. Kept by pointer. */
+	const char *owner;
 	unsigned lease_ttl_ms;
 	unsigned t1_ms;
 	const struct agenda_clock *clock;
@@ -91,8 +94,8 @@ void outbound_on_close(struct outbound *outbound, const struct sip_flow *flow,
 		       enum sip_stream_stage stage, const struct err *reason);
 
 /* The trunk, lent until the loop's next turn. ERR_NOT_FOUND: there is none we
- * would register or watch. ERR_UNAVAILABLE: it is another registrar's, or its
- * state was not read yet. */
+ * would register or watch. ERR_ELSEWHERE: it is another registrar's.
+ * ERR_UNAVAILABLE: its state was not read yet. */
 enum err_code outbound_trunk_get(struct outbound *outbound, int64_t id,
 				 struct trunk **out);
 

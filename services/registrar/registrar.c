@@ -11,7 +11,10 @@
 #include "services/registrar/outbound.h"
 #include "services/registrar/sip/nonce.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- what comes in over SIP ---- */
 
@@ -215,6 +218,19 @@ static enum err_code inbound_start(struct registrar *registrar,
 	return ERR_OK;
 }
 
+/* One address is listened on once on a host, and by the same registrar before
+ * and after a restart. */
+static void owner_name(struct registrar *registrar, const struct config *config)
+{
+	char *address = config_listen_address(config, "registrar");
+	char host[HOST_NAME_MAX + 1] = "";
+
+	gethostname(host, HOST_NAME_MAX);
+	snprintf(registrar->owner, sizeof(registrar->owner), "%s %s", host,
+		 address);
+	free(address);
+}
+
 static enum err_code outbound_start(struct registrar *registrar,
 				    const struct config *config,
 				    struct err *err)
@@ -231,6 +247,7 @@ static enum err_code outbound_start(struct registrar *registrar,
 		.public_ipv6 = config_str(config, CONFIG_PUBLIC_IPV6),
 		.user_agent = "Trunkline",
 		.tag_key = tag_key,
+		.owner = registrar->owner,
 		.dns_servers = config_str(config, CONFIG_DNS_SERVERS),
 	};
 
@@ -286,6 +303,7 @@ static enum err_code parts_start(struct registrar *registrar,
 				 &registrar->metrics, &registrar->cache, err);
 	if (code == ERR_OK)
 		code = sip_start(registrar, config, err);
+	owner_name(registrar, config);
 	if (code == ERR_OK)
 		code = outbound_start(registrar, config, err);
 	/* Tells of trunks, not before the next turn. */

@@ -38,6 +38,7 @@ struct registrar {
 	struct trials *trials;
 	struct bus_server *server;
 	struct sip_message message; /* the one being looked at */
+	char owner[256];	    /* who it is to the other registrars */
 	bool stopping;
 	uint64_t messages;
 	uint64_t unreadable;

@@ -51,7 +51,6 @@ struct trunk {
 	enum trunk_phase phase;
 	int64_t phase_since_ms;
 	bool online;
-	int64_t online_since_ms;
 	bool suspect; /* a keep-alive went unanswered since the last REGISTER */
 
 	struct trunk_state state;
@@ -115,6 +114,16 @@ static bool is_online(const struct trunk *trunk)
 	return keepalive_alive(trunk->keepalive)->alive;
 }
 
+/* Since when it is as it is: a restart that finds it so changes nothing. */
+static void online_keep(struct trunk *trunk)
+{
+	if (trunk->state.online == trunk->online &&
+	    trunk->state.online_since_ms > 0)
+		return;
+	trunk->state.online = trunk->online;
+	trunk->state.online_since_ms = unix_ms(trunk);
+}
+
 /* True: it has changed, and is to be told. */
 static bool online_update(struct trunk *trunk)
 {
@@ -127,7 +136,7 @@ static bool online_update(struct trunk *trunk)
 	else
 		trunk->shared->stats.online--;
 	trunk->online = online;
-	trunk->online_since_ms = unix_ms(trunk);
+	online_keep(trunk);
 	log_event(LOG_INFO, online ? "trunk.online" : "trunk.offline",
 		  LOG_INT("trunk", trunk->settings.trunk.id),
 		  LOG_STR("name", trunk->settings.trunk.name));
@@ -418,8 +427,8 @@ static enum attempt_verdict on_registered(struct trunk *trunk,
 	agenda_set(agenda_of(trunk), &trunk->expiry,
 		   (uint64_t)granted_s * 1000);
 	keepalive_follow(trunk);
-	save(trunk);
 	online_check(trunk);
+	save(trunk);
 	return ATTEMPT_DONE;
 }
 
@@ -671,6 +680,7 @@ static void take_up(struct trunk *trunk)
 	else
 		apply(trunk);
 	online_update(trunk);
+	online_keep(trunk);
 }
 
 struct trunk *trunk_new(struct trunk_shared *shared,
@@ -690,7 +700,7 @@ struct trunk *trunk_new(struct trunk_shared *shared,
 	trunk->due = (struct agenda_entry){.fn = on_due, .arg = trunk};
 	trunk->expiry = (struct agenda_entry){.fn = on_expiry, .arg = trunk};
 	trunk->target = trunk->state.flow;
-	trunk->phase_since_ms = trunk->online_since_ms = unix_ms(trunk);
+	trunk->phase_since_ms = unix_ms(trunk);
 	shared->stats.phases[TRUNK_UNREGISTERED]++;
 
 	const struct keepalive_options options = {
@@ -853,7 +863,7 @@ void trunk_status_get(const struct trunk *trunk, struct trunk_status *out)
 		.phase = trunk->phase,
 		.phase_since_ms = trunk->phase_since_ms,
 		.online = trunk->online,
-		.online_since_ms = trunk->online_since_ms,
+		.online_since_ms = trunk->state.online_since_ms,
 		.fault = state->fault,
 		.last_code = trunk->last_code,
 		.transport = trunk->target.transport,

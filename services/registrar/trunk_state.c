@@ -79,7 +79,7 @@ static void challenges_encode(struct buffer *out,
 
 void trunk_state_encode(const struct trunk_state *state, struct buffer *out)
 {
-	writer_map(out, 17);
+	writer_map(out, 19);
 	writer_text(out, "call_id");
 	writer_text(out, state->call_id);
 	writer_text(out, "tag");
@@ -96,6 +96,10 @@ void trunk_state_encode(const struct trunk_state *state, struct buffer *out)
 	writer_int(out, state->next_ms);
 	writer_text(out, "min_expires_s");
 	writer_uint(out, state->min_expires_s);
+	writer_text(out, "online");
+	writer_bool(out, state->online);
+	writer_text(out, "online_since_ms");
+	writer_int(out, state->online_since_ms);
 	writer_text(out, "contact");
 	writer_bin(out, slice_str(state->contact ? state->contact : ""));
 	writer_text(out, "transport");
@@ -231,6 +235,8 @@ static void time_decode(struct reader *reader, struct slice key,
 		out->expires_ms = reader_int(reader);
 	else if (slice_is(key, "next_ms"))
 		out->next_ms = reader_int(reader);
+	else if (slice_is(key, "online_since_ms"))
+		out->online_since_ms = reader_int(reader);
 	else if (slice_is(key, "min_expires_s"))
 		out->min_expires_s = number_decode(reader);
 	else if (slice_is(key, "failures"))
@@ -252,6 +258,8 @@ static void key_decode(struct reader *reader, struct slice key,
 		settings_decode(reader, out);
 	else if (slice_is(key, "registered"))
 		out->registered = reader_bool(reader);
+	else if (slice_is(key, "online"))
+		out->online = reader_bool(reader);
 	else if (slice_is(key, "contact"))
 		contact_decode(reader, out);
 	else if (slice_is(key, "challenges"))

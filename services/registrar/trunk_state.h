@@ -50,6 +50,9 @@ struct trunk_state {
 
 	uint32_t failures;
 	struct status_fault fault;
+
+	bool online; /* as it was told last, and since when */
+	int64_t online_since_ms;
 };
 
 /* A new Call-ID; nothing else yet. */

@@ -90,10 +90,17 @@ static void on_fail(void *service, struct bus_call *call)
 	bus_reply_error(call, &err);
 }
 
+static void on_elsewhere(void *service, struct bus_call *call)
+{
+	(void)service;
+	bus_reply_code(call, ERR_ELSEWHERE);
+}
+
 static const struct bus_method methods[] = {
 	{"test.echo", on_echo, PRINCIPAL_SYSTEM, NULL},
 	{"test.hold", on_hold, PRINCIPAL_SYSTEM, NULL},
 	{"test.fail", on_fail, PRINCIPAL_SYSTEM, NULL},
+	{"test.pid", on_elsewhere, PRINCIPAL_SYSTEM, NULL},
 };
 
 static void serve(void)
@@ -646,6 +653,31 @@ Test(bus_client, one_of_two_killed)
 	for (size_t i = 0; i < 10; i++)
 		expect_ok(call(BUS_READ, "test.pid", LONG_MS));
 	cr_expect_eq(peer_records(1), 2);
+}
+
+/* What one replica passes on the other answers, and nobody when it is away. */
+Test(bus_client, passed_on)
+{
+	enum { CALLS = 100 };
+	char both[280];
+
+	snprintf(both, sizeof(both), "%s,%s", world.addresses[0],
+		 world.addresses[1]);
+	serve();
+	connect_to(both);
+	TURN_UNTIL(world.loop, metric("bus_test_connected") == 1);
+
+	const struct outcome *nobody = call(BUS_READ, "test.pid", LONG_MS);
+
+	TURN_UNTIL(world.loop, world.ended == 1);
+	cr_expect_eq(nobody->code, ERR_ELSEWHERE);
+
+	peer_start(1);
+	TURN_UNTIL(world.loop, metric("bus_test_connected") == 2);
+	for (size_t i = 0; i < CALLS; i++)
+		call(BUS_READ, "test.pid", LONG_MS);
+	TURN_UNTIL(world.loop, world.ended == 1 + CALLS);
+	cr_expect_eq(ended_with(ERR_OK), CALLS);
 }
 
 /* Killing and starting under load: every call ends once, and what was not

@@ -22,6 +22,7 @@ static const struct code_row code_rows[] = {
 	{ERR_UNAVAILABLE, 20, 503, "ERR_UNAVAILABLE", "UNAVAILABLE"},
 	{ERR_DEADLINE, 21, 504, "ERR_DEADLINE", "DEADLINE_EXCEEDED"},
 	{ERR_VERSION, 22, 501, "ERR_VERSION", "NOT_IMPLEMENTED"},
+	{ERR_ELSEWHERE, 23, 503, "ERR_ELSEWHERE", "UNAVAILABLE"},
 	/* Off the wire may come any number. */
 	{(enum err_code)9999, 9999, 500, "ERR_INTERNAL", "UNKNOWN"},
 };

@@ -129,7 +129,8 @@ static void outbound_begin(struct registrar *registrar,
 	options.arg = registrar;
 	options.user_agent = "Trunkline";
 	options.tag_key = key;
-	options.lease_ttl_ms = SHORT_LEASE_MS;
+	if (options.lease_ttl_ms == 0)
+		options.lease_ttl_ms = SHORT_LEASE_MS;
 	options.clock = &clock;
 	options.seed = 1;
 	registrar->changes = 0;
@@ -585,16 +586,16 @@ Test(outbound, a_black_hole_is_a_timeout)
 	world_end(&world);
 }
 
-Test(outbound, a_closed_port_does_not_answer)
+Test(outbound, a_closed_port_is_a_connect_failure)
 {
 	struct world world = {0};
 
-	world_start(&world, &hasty);
+	world_start(&world, &plain);
 	carrier_start(&world.other, world.loop, SIP_TRANSPORT_UDP, NULL);
 	world.trunk.outbound_server_port = world.other.port;
 	carrier_stop(&world.other);
 	set_and_wait(&world, TRUNK_BACKING_OFF);
-	cr_expect_eq(status_of(&world).fault.stage, STATUS_TIMEOUT);
+	cr_expect_eq(status_of(&world).fault.stage, STATUS_CONNECT);
 	cr_expect_eq(target_port(&world), world.other.port);
 	world_end(&world);
 }
@@ -850,12 +851,15 @@ Test(outbound, a_restart_sends_nothing_until_it_is_due)
 	snprintf(call_id, sizeof(call_id), "%s", world.carrier.call_id);
 
 	const uint32_t cseq = world.carrier.cseq;
+	const int64_t since_ms = status_of(&world).online_since_ms;
 
+	pass(&world, 60 * SECOND);
 	restart(&world);
 	set_and_wait(&world, TRUNK_REGISTERED);
 	cr_expect(status_of(&world).online);
+	cr_expect_eq(status_of(&world).online_since_ms, since_ms);
 	cr_expect(world.one.online, "nobody was told");
-	pass(&world, 470 * SECOND);
+	pass(&world, 410 * SECOND);
 	cr_expect_eq(world.carrier.registers, 2, "sent before it was due");
 	pass(&world, 71 * SECOND);
 	WAIT_FOR(&world, world.carrier.granted == 2);
@@ -1242,6 +1246,38 @@ Test(outbound, registrars_share_and_take_over)
 	WAIT_FOR(&world, registered(&world.two) == 40);
 	cr_expect_eq(world.carrier.registers, 40);
 	cr_expect_eq(world.carrier.removed, 0);
+	world_end(&world);
+}
+
+/* Its lease outlives every wait of this test: only its own name opens it. */
+Test(outbound, a_crashed_registrar_finds_its_trunks_as_it_left_them)
+{
+	const struct outbound_options named = {
+		.owner = "host ipc:///registrar.sock",
+		.lease_ttl_ms = 3600000,
+	};
+	const struct outbound_options other = {
+		.owner = "host ipc:///another.sock",
+		.lease_ttl_ms = 3600000,
+	};
+	struct world world = {0};
+	struct trunk *trunk;
+
+	world_start(&world, &named);
+	register_trunk(&world);
+	registrar_end(&world.one);
+
+	registrar_start(&world, &world.one, &named);
+	outbound_trunk_set(world.one.outbound, &world.trunk);
+	WAIT_FOR(&world, registered(&world.one) == 1);
+	cr_expect_eq(world.carrier.registers, 1);
+
+	registrar_start(&world, &world.two, &other);
+	outbound_trunk_set(world.two.outbound, &world.trunk);
+	settle(&world);
+	cr_expect_eq(
+		outbound_trunk_get(world.two.outbound, world.trunk.id, &trunk),
+		ERR_ELSEWHERE);
 	world_end(&world);
 }
 

@@ -10,12 +10,22 @@ struct end {
 	struct loop *loop;
 	struct sip_udp *udp;
 	unsigned count;
+	unsigned refused; /* by the network, and where */
+	struct sip_endpoint refused_by;
 	bool answers; /* sends each datagram back */
 	bool ends;    /* frees the socket in the callback */
 	struct sip_endpoint remote;
 	struct sip_endpoint local;
 	struct buffer last;
 };
+
+static void on_refused(void *arg, const struct sip_endpoint *remote)
+{
+	struct end *end = arg;
+
+	end->refused++;
+	end->refused_by = *remote;
+}
 
 static void on_datagram(void *arg, struct slice bytes,
 			const struct sip_endpoint *remote,
@@ -43,9 +53,9 @@ static void end_open_at(struct end *end, struct loop *loop,
 	struct err err = {0};
 
 	*end = (struct end){.loop = loop};
-	cr_assert_eq(
-		sip_udp_new(loop, local, on_datagram, end, &end->udp, &err),
-		ERR_OK, "%s", err.text);
+	cr_assert_eq(sip_udp_new(loop, local, on_datagram, on_refused, end,
+				 &end->udp, &err),
+		     ERR_OK, "%s", err.text);
 }
 
 static void end_open(struct end *end, struct loop *loop, int family)
@@ -99,6 +109,46 @@ Test(sip_udp, there_and_back_over_ipv4)
 Test(sip_udp, there_and_back_over_ipv6)
 {
 	there_and_back(AF_INET6);
+}
+
+static void closed_port(int family)
+{
+	struct loop *loop = loop_new();
+	struct end client, server, closed;
+
+	end_open(&client, loop, family);
+	end_open(&server, loop, family);
+	end_open(&closed, loop, family);
+	const struct sip_endpoint nobody = *sip_udp_local(closed.udp);
+
+	end_close(&closed);
+	server.answers = true;
+	cr_assert_eq(
+		sip_udp_send(client.udp, &nobody, NULL, slice_str("hello")),
+		ERR_OK);
+	TURN_UNTIL(loop, client.refused == 1);
+	cr_expect(sip_endpoint_eq(&client.refused_by, &nobody));
+	/* Nobody else suffers. */
+	cr_assert_eq(
+		sip_udp_send(client.udp, &nobody, NULL, slice_str("hello")),
+		ERR_OK);
+	for (unsigned i = 0; i < 10; i++)
+		cr_assert_eq(send_text(&client, &server, slice_str("hello")),
+			     ERR_OK);
+	TURN_UNTIL(loop, client.count == 10 && client.refused == 2);
+	end_close(&client);
+	end_close(&server);
+	loop_free(loop);
+}
+
+Test(sip_udp, a_closed_port_is_told_over_ipv4)
+{
+	closed_port(AF_INET);
+}
+
+Test(sip_udp, a_closed_port_is_told_over_ipv6)
+{
+	closed_port(AF_INET6);
 }
 
 Test(sip_udp, a_wildcard_answers_from_the_address_it_was_asked_at)
@@ -250,7 +300,7 @@ Test(sip_udp, a_port_in_use_is_told)
 
 	end_open(&first, loop, AF_INET);
 	cr_expect_eq(sip_udp_new(loop, sip_udp_local(first.udp), on_datagram,
-				 NULL, &second, &err),
+				 NULL, NULL, &second, &err),
 		     ERR_IN_USE);
 	cr_expect_null(second);
 	cr_expect(strstr(err.text, "127.0.0.1:") && strstr(err.text, "in use"),

@@ -80,7 +80,7 @@ static void place_open(struct sip_listener *listener, struct place *place)
 
 	if (listener->transport == SIP_TRANSPORT_UDP)
 		sip_udp_new(host->loop, &place->wanted, host->on_datagram,
-			    host->arg, &place->udp, &err);
+			    host->on_refused, host->arg, &place->udp, &err);
 	else if (listener->transport == SIP_TRANSPORT_TLS && !listener->context)
 		err_set(&err, ERR_UNAVAILABLE, "there is no certificate");
 	else

@@ -32,6 +32,7 @@ struct sip_listener_host {
 	struct loop *loop;
 	struct sip_streams *streams; /* takes the connections */
 	sip_udp_fn *on_datagram;
+	sip_udp_refused_fn *on_refused; /* or NULL */
 	void *arg;
 	unsigned retry_ms; /* 0: SIP_LISTENER_RETRY_MS */
 };

@@ -44,6 +44,9 @@ struct nonce_window {
 	uint32_t lifetime_s;
 	size_t buckets;
 	struct place *places; /* owned; BUCKET_PLACES for each bucket */
+	/* Owned; of each bucket, when the youngest nonce was issued that had
+	 * to make room. One as old that is not found may have been used. */
+	uint32_t *forgotten_s;
 };
 
 struct nonce_signer *nonce_signer_new(const unsigned char *key,
@@ -152,6 +155,8 @@ struct nonce_window *nonce_window_new(size_t nonces, uint32_t lifetime_s)
 	window->buckets = (nonces + BUCKET_NONCES - 1) / BUCKET_NONCES;
 	window->places = mem_alloc(window->buckets * BUCKET_PLACES *
 				   sizeof(*window->places));
+	window->forgotten_s =
+		mem_alloc(window->buckets * sizeof(*window->forgotten_s));
 	return window;
 }
 
@@ -160,6 +165,7 @@ void nonce_window_free(struct nonce_window *window)
 	if (!window)
 		return;
 	free(window->places);
+	free(window->forgotten_s);
 	free(window);
 }
 
@@ -172,32 +178,55 @@ static bool place_is_free(const struct nonce_window *window,
 	       now_s - (int64_t)place->issued_s >= (int64_t)window->lifetime_s;
 }
 
+static struct place *place_find(struct place *bucket,
+				const struct nonce_stamp *stamp)
+{
+	for (struct place *p = bucket; p < bucket + BUCKET_PLACES; p++)
+		if (p->count != 0 && p->number == stamp->number &&
+		    p->issued_s == stamp->issued_s)
+			return p;
+	return NULL;
+}
+
+/* The one that has been there longest, by when it was issued. */
+static struct place *place_oldest(struct place *bucket)
+{
+	struct place *oldest = bucket;
+
+	for (struct place *p = bucket; p < bucket + BUCKET_PLACES; p++) {
+		if (p->count == 0)
+			return p;
+		if (p->issued_s < oldest->issued_s)
+			oldest = p;
+	}
+	return oldest;
+}
+
 enum nonce_use nonce_window_use(struct nonce_window *window,
 				const struct nonce_stamp *stamp, uint32_t count,
 				int64_t now_s)
 {
-	struct place *bucket = window->places +
-			       stamp->number % window->buckets * BUCKET_PLACES;
-	struct place *room = NULL;
+	const size_t index = stamp->number % window->buckets;
+	struct place *bucket = window->places + index * BUCKET_PLACES;
+	struct place *place = place_find(bucket, stamp);
 
 	/* RFC 7616 3.4: the first use of a nonce counts as 1. */
-	if (count == 0)
+	if (count == 0 || (place && count <= place->count))
 		return NONCE_REPLAYED;
-	for (struct place *p = bucket; p < bucket + BUCKET_PLACES; p++) {
-		if (p->count != 0 && p->number == stamp->number &&
-		    p->issued_s == stamp->issued_s) {
-			if (count <= p->count)
-				return NONCE_REPLAYED;
-			p->count = count;
-			return NONCE_FRESH;
-		}
-		if (!room && place_is_free(window, p, now_s))
-			room = p;
+	if (place) {
+		place->count = count;
+		return NONCE_FRESH;
 	}
-	if (!room)
+	if (stamp->issued_s <= window->forgotten_s[index])
 		return NONCE_FULL;
-	*room = (struct place){.number = stamp->number,
-			       .issued_s = stamp->issued_s,
-			       .count = count};
+	place = place_oldest(bucket);
+	if (!place_is_free(window, place, now_s)) {
+		if (place->issued_s >= stamp->issued_s)
+			return NONCE_FULL;
+		window->forgotten_s[index] = place->issued_s;
+	}
+	*place = (struct place){.number = stamp->number,
+				.issued_s = stamp->issued_s,
+				.count = count};
 	return NONCE_FRESH;
 }

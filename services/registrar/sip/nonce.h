@@ -61,25 +61,28 @@ enum nonce_verdict nonce_check(const struct nonce_signer *signer,
 			       struct nonce_stamp *stamp);
 
 /*
- * The highest nonce-count of each nonce in use, until the nonce is too old. A
- * table of fixed size, 32 bytes a nonce. To be asked after the credentials were
- * found good: whoever has no password cannot fill it. It knows what this
- * process saw: a request replayed to another replica is taken there once.
- * A retransmission has to be recognized before, since it looks like a replay.
+ * The highest nonce-count of each nonce in use, until the nonce is too old or
+ * has to make room for a younger one. A table of fixed size, 33 bytes a nonce.
+ * To be asked after the credentials were found good: whoever has no password
+ * cannot fill it. It knows what this process saw: a request replayed to another
+ * replica is taken there once. A retransmission has to be recognized before,
+ * since it looks like a replay.
  */
 struct nonce_window;
 
-/* Room for about `nonces` at a time, those that are used within a lifetime
- * (that of the signer): with that many, one in a hundred comes back NONCE_FULL
- * at worst. */
+/* Room for about `nonces` at a time. Where more are used within a lifetime
+ * (that of the signer), as when all devices come back at once after a power
+ * cut, the oldest go: whoever comes back with one of those is NONCE_FULL, who
+ * has a new one never waits. With `nonces` of one second, one in a hundred
+ * comes back NONCE_FULL at worst. */
 struct nonce_window *nonce_window_new(size_t nonces, uint32_t lifetime_s);
 void nonce_window_free(struct nonce_window *window);
 
 enum nonce_use {
 	NONCE_REPLAYED, /* zero: this count or a greater one was seen */
 	NONCE_FRESH,
-	/* No room for another nonce: answer as if it were stale. The client
-	 * comes back with a new one, which falls elsewhere. */
+	/* Had to make room, or may have: answer as if it were stale. The client
+	 * comes back with a new one. */
 	NONCE_FULL,
 };
 

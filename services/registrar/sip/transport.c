@@ -15,7 +15,7 @@ struct sip_transports {
 	struct sip_tls_context *client;
 	struct sip_listener **listeners;
 	size_t count;
-	struct sip_table outlets; /* those of connections, by their number */
+	struct sip_table outlets; /* by outlet_key() */
 };
 
 static const struct slice ping = SLICE("\r\n\r\n");
@@ -76,6 +76,18 @@ static bool on_admit(void *arg, const struct sip_endpoint *remote,
 
 /* --- Sinks --- */
 
+static uint64_t udp_key(const struct sip_endpoint *remote)
+{
+	return sip_endpoint_hash(remote, 0);
+}
+
+/* Keys of different outlets may be equal. */
+static uint64_t outlet_key(const struct sip_flow *flow)
+{
+	return flow->connection != 0 ? flow->connection
+				     : udp_key(&flow->remote);
+}
+
 static bool on_sink(void *arg, struct slice message)
 {
 	struct sip_outlet *outlet = arg;
@@ -97,11 +109,9 @@ void sip_outlet_init(struct sip_outlet *outlet,
 			 .reliable = flow->transport != SIP_TRANSPORT_UDP},
 		.flow = *flow,
 		.transports = transports,
-		.linked = flow->connection != 0,
+		.linked = true,
 	};
-	if (outlet->linked)
-		sip_table_add(&transports->outlets, &outlet->link,
-			      flow->connection);
+	sip_table_add(&transports->outlets, &outlet->link, outlet_key(flow));
 }
 
 static void outlet_unlink(struct sip_outlet *outlet)
@@ -119,19 +129,50 @@ void sip_outlet_fini(struct sip_outlet *outlet)
 	sip_client_sink_failed(&outlet->sink);
 }
 
-/* Anew from the start each time: what a failed transaction's owner does may
- * end other outlets. */
-static void outlets_fail(struct sip_transports *transports, uint64_t connection)
+static bool is_same_way(const struct sip_flow *a, const struct sip_flow *b)
 {
-	struct sip_link *link;
+	return a->connection == b->connection &&
+	       (a->connection != 0 || sip_endpoint_eq(&a->remote, &b->remote));
+}
 
-	while ((link = sip_table_first(&transports->outlets, connection))) {
-		struct sip_outlet *outlet =
-			TABLE_OF(link, struct sip_outlet, link);
+static struct sip_outlet *outlet_first(struct sip_transports *transports,
+				       const struct sip_flow *flow)
+{
+	struct sip_link *link =
+		sip_table_first(&transports->outlets, outlet_key(flow));
+	struct sip_outlet *outlet = NULL;
 
+	for (; link && !outlet; link = sip_table_next(link)) {
+		outlet = TABLE_OF(link, struct sip_outlet, link);
+		if (!is_same_way(&outlet->flow, flow))
+			outlet = NULL;
+	}
+	return outlet;
+}
+
+/* Of a flow. Anew from the start each time: what a failed transaction's owner
+ * does may end other outlets. Those it makes meanwhile are not looked at where
+ * the way is still there (UDP): each is removed before its owner hears. */
+static void outlets_fail(struct sip_transports *transports,
+			 const struct sip_flow *flow)
+{
+	size_t left = transports->outlets.count;
+	struct sip_outlet *outlet;
+
+	while (left-- > 0 && (outlet = outlet_first(transports, flow))) {
 		outlet_unlink(outlet);
 		sip_client_sink_failed(&outlet->sink);
 	}
+}
+
+static void on_refused(void *arg, const struct sip_endpoint *remote)
+{
+	const struct sip_flow flow = {
+		.transport = SIP_TRANSPORT_UDP,
+		.remote = *remote,
+	};
+
+	outlets_fail(arg, &flow);
 }
 
 static void on_stream_close(void *arg, const struct sip_flow *flow,
@@ -140,7 +181,7 @@ static void on_stream_close(void *arg, const struct sip_flow *flow,
 {
 	struct sip_transports *transports = arg;
 
-	outlets_fail(transports, flow->connection);
+	outlets_fail(transports, flow);
 	transports->events->on_close(transports->arg, flow, stage, reason);
 }
 
@@ -176,6 +217,7 @@ sip_transports_new(struct loop *loop,
 		.loop = loop,
 		.streams = transports->streams,
 		.on_datagram = on_datagram,
+		.on_refused = on_refused,
 		.arg = transports,
 		.retry_ms = options->retry_ms,
 	};
@@ -351,5 +393,5 @@ void sip_transports_close(struct sip_transports *transports,
 	if (flow->transport == SIP_TRANSPORT_UDP)
 		return;
 	sip_streams_close(transports->streams, flow);
-	outlets_fail(transports, flow->connection);
+	outlets_fail(transports, flow);
 }

@@ -130,12 +130,13 @@ struct sip_outlet {
 	struct sip_sink sink; /* for struct sip_client_request */
 	struct sip_flow flow;
 	struct sip_transports *transports;
-	struct sip_link link; /* by connection */
+	struct sip_link link; /* by connection; UDP: by remote */
 	bool linked;	      /* its connection lives */
 };
 
 /* Neither copied nor moved until _fini, which fails the transactions there
- * still are. When its connection ends they fail as well. */
+ * still are. When its connection ends they fail as well, and over UDP when the
+ * network refuses what is sent there. */
 void sip_outlet_init(struct sip_outlet *outlet,
 		     struct sip_transports *transports,
 		     const struct sip_flow *flow);

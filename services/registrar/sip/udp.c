@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@ enum {
 	 * a flood comes in. */
 	BATCHES_PER_TURN = 4,
 	SLOT_BYTES = 65536, /* any datagram, never cut */
+	/* The error and the address of who told of it. */
+	ERROR_CONTROL_BYTES = CMSG_SPACE(sizeof(struct sock_extended_err) +
+					 sizeof(struct sockaddr_in6)),
 	/* With the kernel's default of 208 KiB bursts lose datagrams. */
 	RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024,
 };
@@ -42,6 +46,7 @@ struct sip_udp {
 	struct loop_watch *watch;
 	struct loop_timer *flush; /* runs while something waits for it */
 	sip_udp_fn *fn;
+	sip_udp_refused_fn *refused; /* or NULL */
 	void *arg;
 	struct sip_endpoint local;
 	int fd;
@@ -145,6 +150,48 @@ static void deliver(struct sip_udp *udp, size_t i)
 		&remote, &local);
 }
 
+static bool is_refusal(const struct msghdr *header)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(header);
+	struct sock_extended_err error;
+
+	if (!c || (c->cmsg_type != IP_RECVERR && c->cmsg_type != IPV6_RECVERR))
+		return false;
+	memcpy(&error, CMSG_DATA(c), sizeof(error));
+	return error.ee_errno == ECONNREFUSED ||
+	       error.ee_errno == EHOSTUNREACH || error.ee_errno == ENETUNREACH;
+}
+
+/* ICMP errors of earlier datagrams, with where these went. A batch of them at
+ * a time: each is an answer to something we sent. */
+static void receive_errors(struct sip_udp *udp)
+{
+	for (size_t i = 0; i < BATCH && !udp->freed; i++) {
+		struct sockaddr_in6 remote;
+		char data[1];
+		char control[ERROR_CONTROL_BYTES]
+			__attribute__((aligned(sizeof(struct cmsghdr))));
+		struct iovec vector = {data, sizeof(data)};
+		struct msghdr header = {
+			.msg_name = &remote,
+			.msg_namelen = sizeof(remote),
+			.msg_iov = &vector,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control),
+		};
+
+		if (recvmsg(udp->fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+			return;
+		if (!udp->refused || !is_refusal(&header))
+			continue;
+		const struct sip_endpoint to =
+			sip_endpoint_of((const struct sockaddr *)&remote);
+
+		udp->refused(udp->arg, &to);
+	}
+}
+
 /* Returns false when nothing more is there. */
 static bool receive_batch(struct sip_udp *udp)
 {
@@ -153,12 +200,12 @@ static bool receive_batch(struct sip_udp *udp)
 	int got = recvmmsg(udp->fd, udp->headers, BATCH, MSG_DONTWAIT, NULL);
 
 	if (got < 0) {
-		if (errno == EAGAIN || errno == EINTR)
-			return false;
-		/* An ICMP error of an earlier datagram: told once, then the
-		 * socket goes on. */
-		udp->stats.errors++;
-		return true;
+		const bool nothing = errno == EAGAIN || errno == EINTR;
+
+		/* Woken for no datagram, or told of an error: the kernel wakes
+		 * us until its errors are read. */
+		receive_errors(udp);
+		return !nothing;
 	}
 	for (int i = 0; i < got && !udp->freed; i++)
 		deliver(udp, (size_t)i);
@@ -232,10 +279,11 @@ static bool send_batch(struct sip_udp *udp)
 	}
 	if (errno == EAGAIN)
 		return false;
-	if (errno == EINTR)
+	/* A reported ICMP error is of an earlier one; it is read elsewhere. */
+	if (errno == EINTR || errno == ECONNREFUSED)
 		return true;
-	/* No route, a firewall, a reported ICMP error, a full interface: this
-	 * datagram is lost as datagrams are, the next may have another way. */
+	/* No route, a firewall, a full interface: this datagram is lost as
+	 * datagrams are, the next may have another way. */
 	udp->stats.errors++;
 	udp->first++;
 	return true;
@@ -379,17 +427,19 @@ static void options_set(struct sip_udp *udp)
 {
 	receive_buffer_set(udp);
 	sip_socket_set(udp->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-	if (!udp->wildcard)
-		return;
-	if (sip_endpoint_family(&udp->local) == AF_INET)
-		sip_socket_set(udp->fd, IPPROTO_IP, IP_PKTINFO, 1);
-	else
-		sip_socket_set(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	if (sip_endpoint_family(&udp->local) == AF_INET) {
+		sip_socket_set(udp->fd, IPPROTO_IP, IP_RECVERR, 1);
+		sip_socket_set(udp->fd, IPPROTO_IP, IP_PKTINFO, udp->wildcard);
+	} else {
+		sip_socket_set(udp->fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+		sip_socket_set(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO,
+			       udp->wildcard);
+	}
 }
 
 enum err_code sip_udp_new(struct loop *loop, const struct sip_endpoint *local,
-			  sip_udp_fn *fn, void *arg, struct sip_udp **out,
-			  struct err *err)
+			  sip_udp_fn *fn, sip_udp_refused_fn *refused,
+			  void *arg, struct sip_udp **out, struct err *err)
 {
 	int fd;
 	enum err_code code = sip_socket_bind(local, SOCK_DGRAM, &fd, err);
@@ -401,6 +451,7 @@ enum err_code sip_udp_new(struct loop *loop, const struct sip_endpoint *local,
 
 	udp->fd = fd;
 	udp->fn = fn;
+	udp->refused = refused;
 	udp->arg = arg;
 	udp->local = sip_socket_local(fd);
 	udp->wildcard = sip_endpoint_is_wildcard(&udp->local);

@@ -32,6 +32,11 @@ typedef void sip_udp_fn(void *arg, struct slice bytes,
 			const struct sip_endpoint *remote,
 			const struct sip_endpoint *local);
 
+/* The network says that nothing takes what is sent there: the port is closed,
+ * or there is no way (RFC 3261 18.4). Anybody who sees a datagram of ours can
+ * make it say so. */
+typedef void sip_udp_refused_fn(void *arg, const struct sip_endpoint *remote);
+
 struct sip_udp_stats {
 	uint64_t packets_in;
 	uint64_t packets_out;
@@ -41,10 +46,11 @@ struct sip_udp_stats {
 };
 
 /* Binds a socket and starts to receive. Port 0: any free one. Errors as of
- * sip_socket_bind(). fn may free the socket. */
+ * sip_socket_bind(). Both functions may free the socket; refused may be NULL.
+ */
 enum err_code sip_udp_new(struct loop *loop, const struct sip_endpoint *local,
-			  sip_udp_fn *fn, void *arg, struct sip_udp **out,
-			  struct err *err);
+			  sip_udp_fn *fn, sip_udp_refused_fn *refused,
+			  void *arg, struct sip_udp **out, struct err *err);
 
 /* Sends what is queued as far as the kernel takes it, then closes. */
 void sip_udp_free(struct sip_udp *udp);
@@ -59,8 +65,7 @@ bool sip_udp_owns(const struct sip_udp *udp, const struct sip_endpoint *local);
 /* Queues a copy; all of a loop turn leave together. local: the address to send
  * from where the socket has the wildcard, NULL: the kernel's choice.
  * ERR_TOO_LARGE: no datagram takes it. ERR_LIMIT: the queue is full.
- * ERR_VALIDATE: remote is of another family or none. What the network does with
- * it is never told. */
+ * ERR_VALIDATE: remote is of another family or none. */
 enum err_code sip_udp_send(struct sip_udp *udp,
 			   const struct sip_endpoint *remote,
 			   const struct sip_endpoint *local,
