@@ -4,6 +4,7 @@
 #include "proto/id.h"
 #include "proto/json.h"
 #include "proto/reader.h"
+#include "proto/record.h"
 #include "proto/resources/resources.h"
 #include "proto/writer.h"
 
@@ -34,10 +35,9 @@ struct options {
 };
 
 /* A list's options may be written with the `$` of OData. */
-static struct slice option_name(const struct build *build, struct slice name)
+static struct slice option_name(const struct record *record, struct slice name)
 {
-	if (build->match->route->shape != ROUTE_CALL && name.size > 0 &&
-	    name.data[0] == '$')
+	if (record == &query_record && name.size > 0 && name.data[0] == '$')
 		return slice_of(name.data + 1, name.size - 1);
 	return name;
 }
@@ -73,7 +73,7 @@ static enum err_code options_read(const struct build *build,
 					     &query, build->err);
 	for (size_t i = 0; code == ERR_OK && i < query.count; i++)
 		code = option_take(options,
-				   option_name(build, query.pairs[i].name),
+				   option_name(record, query.pairs[i].name),
 				   query.pairs[i].value, build->err);
 	return code;
 }
@@ -186,10 +186,111 @@ static enum err_code media_type_check(const struct build *build,
 		       "the Content-Type of the body has to be %s", wanted);
 }
 
+/* Whether a body of the record can hold an id. */
+static bool has_ids(const struct record *record)
+{
+	for (size_t i = 0; i < record->count; i++) {
+		const struct field *field = &record->fields[i];
+
+		if (field->flags & FIELD_READ_ONLY)
+			continue;
+		if (field->type == FIELD_ID)
+			return true;
+		if (field->record && has_ids(field->record))
+			return true;
+	}
+	return false;
+}
+
+/* Goes past a JSON value that is to be of the field, appending it with its ids
+ * as ids. What breaks the field's rules stays as it is: its service says so. */
+static void ids_copy(const struct build *build, const struct field *field,
+		     struct reader *reader, struct buffer *out);
+
+static void ids_copy_map(const struct build *build, const struct record *record,
+			 struct reader *reader, struct buffer *out)
+{
+	uint32_t count = reader_map(reader);
+	size_t hint = 0;
+
+	writer_map(out, count);
+	for (uint32_t i = 0; i < count; i++) {
+		struct slice name = reader_str(reader);
+		size_t index = record_find(record, name, hint);
+
+		writer_str(out, name);
+		if (index == SIZE_MAX) {
+			writer_raw(out, reader_value(reader));
+			continue;
+		}
+		ids_copy(build, &record->fields[index], reader, out);
+		hint = index + 1;
+	}
+}
+
+static void ids_copy_array(const struct build *build, const struct field *field,
+			   struct reader *reader, struct buffer *out)
+{
+	uint32_t count = reader_array(reader);
+
+	writer_array(out, count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (reader_peek(reader) == READER_MAP)
+			ids_copy_map(build, field->record, reader, out);
+		else
+			writer_raw(out, reader_value(reader));
+	}
+}
+
+static void ids_copy(const struct build *build, const struct field *field,
+		     struct reader *reader, struct buffer *out)
+{
+	const enum reader_kind kind = reader_peek(reader);
+	int64_t id;
+
+	if (field->type == FIELD_OBJECT && kind == READER_MAP) {
+		ids_copy_map(build, field->record, reader, out);
+	} else if (field->type == FIELD_OBJECTS && kind == READER_ARRAY) {
+		ids_copy_array(build, field, reader, out);
+	} else if (field->type == FIELD_ID && kind == READER_STR) {
+		struct slice text = reader_str(reader);
+
+		if (build->dialect->id_decode(text, &id))
+			writer_id(out, id);
+		else
+			writer_str(out, text);
+	} else {
+		writer_raw(out, reader_value(reader));
+	}
+}
+
+/* JSON has no ids: the texts of a body's, behind start in out, become ids. */
+static void ids_make(const struct build *build, const struct record *record,
+		     struct buffer *out, size_t start)
+{
+	struct reader reader;
+	const struct slice body = slice_of(
+		arena_strdup(build->arena,
+			     slice_of(out->data + start, out->size - start)),
+		out->size - start);
+
+	reader_init(&reader, body);
+	out->size = start;
+	ids_copy_map(build, record, &reader, out);
+	assert(reader_done(&reader));
+}
+
+static const struct record *body_record(const struct route *route)
+{
+	return route->shape == ROUTE_CALL ? route->body
+					  : route->resource->record;
+}
+
 /* Appends the body's msgpack, which is a map. */
 static enum err_code json_body_append(const struct build *build,
 				      struct buffer *out)
 {
+	const struct record *record = body_record(build->match->route);
 	struct slice body = build->input->body;
 	enum err_code code = media_type_check(build, "application/json");
 	if (code != ERR_OK)
@@ -204,10 +305,12 @@ static enum err_code json_body_append(const struct build *build,
 		return code;
 	struct reader reader;
 	reader_init(&reader, slice_of(out->data + start, out->size - start));
-	if (reader_peek(&reader) == READER_MAP)
-		return ERR_OK;
-	return err_set(build->err, ERR_MALFORMED,
-		       "the body is not a JSON object");
+	if (reader_peek(&reader) != READER_MAP)
+		return err_set(build->err, ERR_MALFORMED,
+			       "the body is not a JSON object");
+	if (has_ids(record))
+		ids_make(build, record, out, start);
+	return ERR_OK;
 }
 
 /* Members of a ROUTE_CALL's body: so many, as msgpack end to end. */
@@ -294,106 +397,6 @@ static enum err_code key_check(const struct build *build)
 			 IDEMPOTENCY_KEY_BYTES_MAX);
 }
 
-static enum err_code id_read(const struct build *build, int64_t *id)
-{
-	assert(build->match->param_count > 0);
-	if (build->dialect->id_decode(build->match->params[0], id))
-		return ERR_OK;
-	if (build->match->route->shape == ROUTE_DESTROY)
-		return err_field(build->err, "id", "is malformed");
-	return err_code_set(build->err, ERR_NOT_FOUND);
-}
-
-static void id_write(const struct build *build, int64_t id)
-{
-	writer_text(build->out, "id");
-	writer_id(build->out, id);
-}
-
-/* The one object a write is for, and the version it has to have; 0: any. */
-struct target {
-	int64_t id;
-	uint64_t version;
-};
-
-static enum err_code target_read(const struct build *build,
-				 struct target *target)
-{
-	enum err_code code = id_read(build, &target->id);
-
-	return code == ERR_OK ? if_match_read(build, &target->version) : code;
-}
-
-/* Begins the map of arguments, which has as many others beside. */
-static void target_write(const struct build *build, const struct target *target,
-			 uint32_t others)
-{
-	writer_map(build->out, others + (target->version > 0 ? 2 : 1));
-	id_write(build, target->id);
-	if (target->version == 0)
-		return;
-	writer_text(build->out, "if_version");
-	writer_uint(build->out, target->version);
-}
-
-/* ---- the shapes ---- */
-
-static enum err_code build_list(const struct build *build)
-{
-	struct options options;
-	enum err_code code = options_read(build, &query_record, &options);
-	if (code != ERR_OK)
-		return code;
-	writer_map(build->out, options.count);
-	return options_write(build, &options);
-}
-
-static enum err_code build_read(const struct build *build)
-{
-	int64_t id;
-	enum err_code code = id_read(build, &id);
-	if (code != ERR_OK)
-		return code;
-	writer_map(build->out, 1);
-	id_write(build, id);
-	return ERR_OK;
-}
-
-static enum err_code build_create(const struct build *build)
-{
-	bool keyed = build->input->idempotency_key.data;
-	enum err_code code = key_check(build);
-	if (code != ERR_OK)
-		return code;
-	writer_map(build->out, keyed ? 2 : 1);
-	if (keyed) {
-		writer_text(build->out, "idempotency_key");
-		writer_str(build->out, build->input->idempotency_key);
-	}
-	writer_text(build->out, "object");
-	return json_body_append(build, build->out);
-}
-
-static enum err_code build_update(const struct build *build)
-{
-	struct target target;
-	enum err_code code = target_read(build, &target);
-	if (code != ERR_OK)
-		return code;
-	target_write(build, &target, 1);
-	writer_text(build->out, "object");
-	return json_body_append(build, build->out);
-}
-
-static enum err_code build_destroy(const struct build *build)
-{
-	struct target target;
-	enum err_code code = target_read(build, &target);
-	if (code == ERR_OK)
-		target_write(build, &target, 0);
-	return code;
-}
-
 /* The name of the next parameter of a route's path; absent: no more. */
 static struct slice param_name(const char **path)
 {
@@ -405,27 +408,96 @@ static struct slice param_name(const char **path)
 	return slice_of(open + 1, (size_t)(*path - open - 1));
 }
 
-/* Parameters of the path go along by their names; "id" is an id. */
-static enum err_code params_write(const struct build *build)
+static bool is_id(struct slice name)
 {
-	const char *path = build->match->route->path;
+	return slice_is(name, "id") || slice_is(name, "tenant_id") ||
+	       slice_is(name, "dealer_id");
+}
 
-	for (size_t i = 0; i < build->match->param_count; i++) {
-		const struct slice name = param_name(&path);
-		int64_t id;
+static enum err_code param_write(const struct build *build, struct slice name,
+				 struct slice value)
+{
+	int64_t id;
 
-		if (!slice_is(name, "id")) {
-			writer_str(build->out, name);
-			writer_str(build->out, build->match->params[i]);
-			continue;
-		}
-		enum err_code code = id_read(build, &id);
+	writer_str(build->out, name);
+	if (!is_id(name)) {
+		writer_str(build->out, value);
+		return ERR_OK;
+	}
+	if (build->dialect->id_decode(value, &id)) {
+		writer_id(build->out, id);
+		return ERR_OK;
+	}
+	if (build->match->route->shape == ROUTE_DESTROY)
+		return err_field(build->err, arena_strdup(build->arena, name),
+				 "is malformed");
+	return err_code_set(build->err, ERR_NOT_FOUND);
+}
 
+/* Begins the map of arguments: the path's parameters and as many others. */
+static enum err_code params_write(const struct build *build, uint32_t others)
+{
+	const struct route_match *match = build->match;
+	const char *path = match->route->path;
+
+	writer_map(build->out, (uint32_t)match->param_count + others);
+	for (size_t i = 0; i < match->param_count; i++) {
+		enum err_code code =
+			param_write(build, param_name(&path), match->params[i]);
 		if (code != ERR_OK)
 			return code;
-		id_write(build, id);
 	}
 	return ERR_OK;
+}
+
+/* The same with the version the object of a write has to have. */
+static enum err_code target_write(const struct build *build, uint32_t others)
+{
+	uint64_t version;
+	enum err_code code = if_match_read(build, &version);
+	if (code == ERR_OK)
+		code = params_write(build, others + (version > 0));
+	if (code != ERR_OK || version == 0)
+		return code;
+	writer_text(build->out, "if_version");
+	writer_uint(build->out, version);
+	return ERR_OK;
+}
+
+/* ---- the shapes ---- */
+
+static enum err_code build_list(const struct build *build)
+{
+	struct options options;
+	enum err_code code = options_read(build, &query_record, &options);
+	if (code == ERR_OK)
+		code = params_write(build, options.count);
+	return code == ERR_OK ? options_write(build, &options) : code;
+}
+
+static enum err_code build_create(const struct build *build)
+{
+	bool keyed = build->input->idempotency_key.data;
+	enum err_code code = key_check(build);
+	if (code == ERR_OK)
+		code = params_write(build, keyed ? 2 : 1);
+	if (code != ERR_OK)
+		return code;
+	if (keyed) {
+		writer_text(build->out, "idempotency_key");
+		writer_str(build->out, build->input->idempotency_key);
+	}
+	writer_text(build->out, "object");
+	return json_body_append(build, build->out);
+}
+
+static enum err_code build_update(const struct build *build)
+{
+	enum err_code code = target_write(build, 1);
+	if (code != ERR_OK)
+		return code;
+	writer_text(build->out, "object");
+	return json_body_append(build, build->out);
 }
 
 static enum err_code call_write(const struct build *build,
@@ -441,13 +513,13 @@ static enum err_code call_write(const struct build *build,
 		code = options_read(build, route->query, &options);
 	if (code == ERR_OK)
 		code = members_read(build, members, &bytes);
-	if (code != ERR_OK)
-		return code;
-	writer_map(build->out, (uint32_t)build->match->param_count +
-				       options.count + members->count + token);
-	code = params_write(build);
+	if (code == ERR_OK)
+		code = params_write(build,
+				    options.count + members->count + token);
 	if (code == ERR_OK)
 		code = options_write(build, &options);
+	if (code != ERR_OK)
+		return code;
 	writer_raw(build->out, bytes);
 	if (token) {
 		writer_text(build->out, "access_token");
@@ -478,13 +550,13 @@ enum err_code arguments_build(const struct dialect *dialect,
 	case ROUTE_EXPORT:
 		return build_list(&build);
 	case ROUTE_READ:
-		return build_read(&build);
+		return params_write(&build, 0);
 	case ROUTE_CREATE:
 		return build_create(&build);
 	case ROUTE_UPDATE:
 		return build_update(&build);
 	case ROUTE_DESTROY:
-		return build_destroy(&build);
+		return target_write(&build, 0);
 	case ROUTE_CALL:
 		return build_call(&build);
 	}

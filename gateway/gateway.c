@@ -9,10 +9,9 @@
 #include <stdlib.h>
 
 static const char *const service_names[ROUTE_SERVICES] = {
-	[ROUTE_PROVIDER] = "provider",
-	[ROUTE_SYSTEM] = "system",
-	[ROUTE_TRANSPORT] = "transport",
-	[ROUTE_REGISTRAR] = "registrar",
+	[ROUTE_PROVIDER] = "provider",	 [ROUTE_SYSTEM] = "system",
+	[ROUTE_TRANSPORT] = "transport", [ROUTE_REGISTRAR] = "registrar",
+	[ROUTE_TENANT] = "tenant",	 [ROUTE_DEALER] = "dealer",
 };
 
 static enum err_code services_connect(struct gateway *gateway,

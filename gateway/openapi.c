@@ -19,7 +19,7 @@ enum face {
 static const char *const face_suffix[FACES] = {"", "Summary", "Create",
 					       "Update"};
 
-enum { SCHEMAS_MAX = 128 }; /* records of the suite, asserted */
+enum { SCHEMAS_MAX = 256 }; /* records of the suite, asserted */
 
 struct schema {
 	const struct record *record;
@@ -30,6 +30,7 @@ struct document {
 	struct buffer *out;
 	struct schema schemas[SCHEMAS_MAX]; /* referred to, each once */
 	size_t count;
+	bool stored; /* the record whose schema is being written is */
 };
 
 /* ---- JSON ---- */
@@ -98,12 +99,24 @@ static bool is_in_face(const struct field *field, enum face face)
 	return !(field->flags & FIELD_READ_ONLY);
 }
 
-/* Whether null can stand in a field's place. */
-static bool is_nullable(const struct field *field, enum face face)
+static bool is_stored(const struct record *record)
+{
+	for (size_t i = 0; i < record->count; i++)
+		if (record->fields[i].column)
+			return true;
+	return false;
+}
+
+/* Whether null can stand in a field's place. What we make ourselves is there,
+ * but for fields of a stored record that nothing is kept of. */
+static bool is_nullable(const struct document *doc, const struct field *field,
+			enum face face)
 {
 	if (is_input(face))
 		return !(field->flags & FIELD_REQUIRED);
-	return !(field->flags & (FIELD_REQUIRED | FIELD_READ_ONLY)) &&
+	if (field->flags & FIELD_READ_ONLY && (field->column || !doc->stored))
+		return false;
+	return !(field->flags & FIELD_REQUIRED) &&
 	       field->fallback.kind == VALUE_ABSENT &&
 	       field->type != FIELD_OBJECT;
 }
@@ -132,7 +145,7 @@ static void type(struct document *doc, const char *name, bool nullable)
 static void value_schema(struct document *doc, const struct field *field,
 			 enum face face)
 {
-	const bool nullable = is_nullable(field, face);
+	const bool nullable = is_nullable(doc, field, face);
 
 	switch (field->type) {
 	case FIELD_BOOL:
@@ -140,8 +153,10 @@ static void value_schema(struct document *doc, const struct field *field,
 		break;
 	case FIELD_INT:
 		type(doc, "integer", nullable);
-		buffer_printf(doc->out, ",\"minimum\":%lld,\"maximum\":%lld",
-			      (long long)field->min, (long long)field->max);
+		if (field->max > field->min)
+			buffer_printf(
+				doc->out, ",\"minimum\":%lld,\"maximum\":%lld",
+				(long long)field->min, (long long)field->max);
 		break;
 	case FIELD_STRING:
 		type(doc, "string", nullable);
@@ -219,7 +234,7 @@ static void field_schema(struct document *doc, const struct field *field,
 	else
 		value_schema(doc, field, face);
 	default_value(doc, field);
-	if (field->flags & FIELD_SECRET)
+	if (field->flags & (FIELD_SECRET | FIELD_HASHED))
 		raw(doc, ",\"writeOnly\":true");
 	raw(doc, ",");
 	pair(doc, "description", field->doc);
@@ -252,6 +267,7 @@ static void record_schema(struct document *doc, const struct record *record,
 {
 	bool first = true;
 
+	doc->stored = is_stored(record);
 	raw(doc, "{\"type\":\"object\",\"properties\":{");
 	for (size_t i = 0; i < record->count; i++) {
 		const struct field *field = &record->fields[i];
@@ -315,7 +331,8 @@ static void path_parameters(struct document *doc, const char *path, bool *first)
 		snprintf(name, sizeof(name), "%.*s",
 			 (int)strcspn(path + 1, "}"), path + 1);
 		parameter(doc, first, "path", name, "{\"type\":\"string\"}",
-			  "The resource's id.");
+			  strstr(name, "id") ? "The resource's id."
+					     : "What is asked for.");
 		path++;
 	}
 }
@@ -398,27 +415,30 @@ static bool has_json_answer(const struct route *route)
 	       route->shape == ROUTE_CREATE || route->shape == ROUTE_READ;
 }
 
-/* {count, items: [...]} */
+/* {count, items: [...]}; a bare one has no count. */
 static void page_schema(struct document *doc, const struct record *record,
-			enum face face)
+			enum face face, bool bare)
 {
 	raw(doc, "{\"type\":\"object\",\"required\":[\"items\"],"
-		 "\"properties\":{\"count\":{\"type\":\"integer\","
-		 "\"minimum\":0},\"items\":{\"type\":\"array\",\"items\":");
+		 "\"properties\":{");
+	if (!bare)
+		raw(doc, "\"count\":{\"type\":\"integer\",\"minimum\":0},");
+	raw(doc, "\"items\":{\"type\":\"array\",\"items\":");
 	refer(doc, record, face);
 	raw(doc, "}}}");
 }
 
 static void answer_schema(struct document *doc, const struct route *route)
 {
-	if (route->flags & ROUTE_ITEMS)
-		page_schema(doc, route->answer, FACE_READ);
+	if (route->flags & (ROUTE_ITEMS | ROUTE_BARE_ITEMS))
+		page_schema(doc, route->answer, FACE_READ,
+			    route->flags & ROUTE_BARE_ITEMS);
 	else if (route->answer)
 		refer(doc, route->answer, FACE_READ);
 	else if (route->shape == ROUTE_READ)
 		refer(doc, route->resource->record, FACE_READ);
 	else if (route->shape == ROUTE_LIST)
-		page_schema(doc, route->resource->record, FACE_SUMMARY);
+		page_schema(doc, route->resource->record, FACE_SUMMARY, false);
 	else
 		raw(doc, "{\"type\":\"object\",\"required\":[\"id\"],"
 			 "\"properties\":{\"id\":{\"type\":\"string\"}}}");

@@ -23,22 +23,30 @@ enum route_service {
 	ROUTE_SYSTEM,
 	ROUTE_TRANSPORT,
 	ROUTE_REGISTRAR,
+	ROUTE_TENANT,
+	ROUTE_DEALER,
 	ROUTE_SERVICES,			/* how many */
 	ROUTE_GATEWAY = ROUTE_SERVICES, /* answered by the gateway itself */
 };
 
 enum route_verb { ROUTE_GET, ROUTE_POST };
 
-/* How arguments are made and the answer is rendered (services/common/resource.h
- * says what each bus method takes). */
+/*
+ * How arguments are made and the answer is rendered (services/common/resource.h
+ * says what each bus method takes). The path's parameters go along by their
+ * names with every shape: a path without any is the caller's own object. {id},
+ * {tenant_id} and {dealer_id} are ids, one in another form is of no object
+ * (ERR_NOT_FOUND; ERR_VALIDATE for ROUTE_DESTROY, as PortSIP v22 has it); all
+ * others are texts.
+ */
 enum route_shape {
 	ROUTE_LIST,    /* query options -> 200 {count, items} */
-	ROUTE_READ,    /* {id} -> 200 object, ETag */
+	ROUTE_READ,    /* -> 200 object, ETag */
 	ROUTE_CREATE,  /* body, Idempotency-Key -> 201 {id}, ETag, Location */
-	ROUTE_UPDATE,  /* {id}, body, If-Match -> 200 empty, ETag */
-	ROUTE_DESTROY, /* {id}, If-Match -> 204 */
+	ROUTE_UPDATE,  /* body, If-Match -> 200 empty, ETag */
+	ROUTE_DESTROY, /* If-Match -> 204 */
 	ROUTE_EXPORT,  /* query options -> 200 attachment, streamed by pages */
-	ROUTE_CALL,    /* path, query and body members, by name -> 200 */
+	ROUTE_CALL,    /* query and body members, by name -> 200 */
 };
 
 enum route_flag {
@@ -51,6 +59,7 @@ enum route_flag {
 	ROUTE_COOKIE = 1 << 5, /* a good answer sets, or ends, the login cookie,
 				* and the cookie is taken for a bearer token */
 	ROUTE_ITEMS = 1 << 6,  /* the answer is {count, items} of `answer` */
+	ROUTE_BARE_ITEMS = 1 << 7, /* the answer is {items} of `answer` */
 };
 
 struct route {

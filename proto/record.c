@@ -8,8 +8,9 @@
 /* A place in a document: the path is put together only when a rule is broken
  * there. */
 struct place {
-	const struct place *parent;
-	const char *name;
+	const struct place *parent; /* NULL: the document itself */
+	const char *name;	    /* NULL: an item of its parent */
+	size_t item;
 };
 
 /* One decoding: what all its steps share. */
@@ -23,13 +24,17 @@ struct decode {
 
 static size_t path_print(const struct place *place, char *path, size_t size)
 {
-	size_t used = 0;
+	path[0] = '\0';
+	if (!place->parent)
+		return 0;
+	size_t used = path_print(place->parent, path, size);
 
-	if (place->parent && place->parent->name) {
-		used = path_print(place->parent, path, size);
-		used += (size_t)snprintf(path + used, size - used, ".");
-	}
-	used += (size_t)snprintf(path + used, size - used, "%s", place->name);
+	if (place->name)
+		used += (size_t)snprintf(path + used, size - used, "%s%s",
+					 used > 0 ? "." : "", place->name);
+	else
+		used += (size_t)snprintf(path + used, size - used, "[%zu]",
+					 place->item);
 	return used < size ? used : size - 1;
 }
 
@@ -229,6 +234,9 @@ static void read_object(struct decode *decode, const struct field *field,
 	*out = (struct value){.kind = VALUE_OBJECT, .members = members};
 }
 
+static void read_objects(struct decode *decode, const struct field *field,
+			 const struct place *place, struct value *out);
+
 /* What a value of each type is on the wire, and what a client is told. */
 static const struct {
 	enum reader_kind kind;
@@ -244,13 +252,18 @@ static const struct {
 	[FIELD_OBJECT] = {READER_MAP, "an object", read_object},
 	[FIELD_ID] = {READER_ID, "an id", NULL},
 	[FIELD_TIME] = {READER_TIME, "a time", NULL},
-	[FIELD_OBJECTS] = {READER_ARRAY, "an array", NULL},
+	[FIELD_OBJECTS] = {READER_ARRAY, "an array", read_objects},
 };
 
-static bool type_fits(const struct field *field, enum reader_kind kind)
+static bool type_fits(const struct decode *decode, const struct field *field,
+		      enum reader_kind kind)
 {
 	if (kind == types[field->type].kind)
 		return true;
+	/* Stored JSON has no ids and times of its own. */
+	if (decode->lenient &&
+	    (field->type == FIELD_ID || field->type == FIELD_TIME))
+		return kind == READER_INT;
 	return (field->flags & FIELD_SHORTHAND) &&
 	       kind == types[field->record->fields[0].type].kind;
 }
@@ -269,6 +282,57 @@ static void apply_check(struct decode *decode, const struct field *field,
 	}
 }
 
+/* One item of an array of records, into members. False: it broke a rule. */
+static bool read_item(struct decode *decode, const struct field *field,
+		      const struct place *place, struct value *members)
+{
+	struct value whole = {.kind = VALUE_OBJECT, .members = members};
+
+	if (reader_peek(decode->reader) != READER_MAP) {
+		reader_value(decode->reader);
+		broken(decode, place, "must be an object");
+		return false;
+	}
+	read_map(decode, field->record, place, members);
+	apply_check(decode, field, place, &whole);
+	return whole.kind == VALUE_OBJECT;
+}
+
+static void read_objects(struct decode *decode, const struct field *field,
+			 const struct place *place, struct value *out)
+{
+	struct reader *reader = decode->reader;
+	const enum record_mode mode = decode->mode;
+	const size_t width = field->record->count;
+	const uint32_t count = reader_array(reader);
+	const bool fits = count <= field->max;
+	struct value *values =
+		arena_alloc(decode->arena,
+			    (fits ? count + 1 : 1) * width * sizeof(*values));
+	size_t kept = 0;
+
+	/* An update puts whole items in the place of what was there. */
+	decode->mode = RECORD_CREATE;
+	for (uint32_t i = 0; i < count && reader_ok(reader); i++) {
+		const struct place at = {place, NULL, i};
+
+		if (!fits)
+			reader_value(reader);
+		else if (read_item(decode, field, &at, &values[kept * width]))
+			kept++;
+		else
+			memset(&values[kept * width], 0,
+			       width * sizeof(*values));
+	}
+	decode->mode = mode;
+	if (!fits) {
+		broken(decode, place, "must have at most %lld items",
+		       (long long)field->max);
+		return;
+	}
+	*out = (struct value){.kind = VALUE_OBJECTS, .objects = {values, kept}};
+}
+
 /* Reads one value that is there; out stays absent where a rule is broken. */
 static void read_value(struct decode *decode, const struct field *field,
 		       const struct place *place, struct value *out)
@@ -281,7 +345,7 @@ static void read_value(struct decode *decode, const struct field *field,
 		out->kind = VALUE_NULL;
 		return;
 	}
-	if (!type_fits(field, kind)) {
+	if (!type_fits(decode, field, kind)) {
 		reader_value(reader);
 		broken(decode, place, "must be %s", types[field->type].told);
 		return;
@@ -293,10 +357,12 @@ static void read_value(struct decode *decode, const struct field *field,
 		out->boolean = reader_bool(reader);
 	} else {
 		out->kind = VALUE_INT;
-		out->integer = field->type == FIELD_ID ? reader_id(reader)
-						       : reader_time(reader);
+		out->integer = kind == READER_INT	 ? reader_int(reader)
+			       : field->type == FIELD_ID ? reader_id(reader)
+							 : reader_time(reader);
 	}
-	apply_check(decode, field, place, out);
+	if (field->type != FIELD_OBJECTS)
+		apply_check(decode, field, place, out);
 }
 
 static void check_required(struct decode *decode, const struct record *record,
@@ -305,7 +371,7 @@ static void check_required(struct decode *decode, const struct record *record,
 {
 	for (size_t i = 0; i < record->count; i++) {
 		const struct field *field = &record->fields[i];
-		const struct place at = {place, field->name};
+		const struct place at = {place, field->name, 0};
 
 		if (!(field->flags & FIELD_REQUIRED))
 			continue;
@@ -329,14 +395,14 @@ static size_t read_member(struct decode *decode, const struct record *record,
 		return hint;
 	if (index == SIZE_MAX) {
 		const struct place at = {place,
-					 arena_strdup(decode->arena, key)};
+					 arena_strdup(decode->arena, key), 0};
 
 		reader_value(reader);
 		broken(decode, &at, "is not a field of %s", record->name);
 		return hint;
 	}
 	const struct field *field = &record->fields[index];
-	const struct place at = {place, field->name};
+	const struct place at = {place, field->name, 0};
 
 	if (seen[index])
 		broken(decode, &at, "is given twice");
@@ -392,13 +458,14 @@ void record_default(const struct record *record, struct value *values)
 
 bool record_shows(enum record_view view, const struct field *field)
 {
-	if (field->flags & (FIELD_HIDDEN | FIELD_IGNORED))
+	if (field->flags & (FIELD_HIDDEN | FIELD_IGNORED | FIELD_HASHED))
 		return false;
 	if (field->flags & FIELD_SECRET)
 		return view == RECORD_SECRET;
 	/* Nested records steer calls: no process of ours looks at them, and
 	 * they are most of an object's bytes. */
-	if (view == RECORD_SECRET && field->type == FIELD_OBJECT)
+	if (view == RECORD_SECRET &&
+	    (field->type == FIELD_OBJECT || field->type == FIELD_OBJECTS))
 		return false;
 	return view != RECORD_SUMMARY || (field->flags & FIELD_SUMMARY);
 }
@@ -410,6 +477,15 @@ static uint32_t shown(const struct record *record, enum record_view view)
 	for (size_t i = 0; i < record->count; i++)
 		count += record_shows(view, &record->fields[i]);
 	return count;
+}
+
+static void write_objects(const struct record *record,
+			  const struct value *value, struct buffer *out)
+{
+	writer_array(out, (uint32_t)value->objects.count);
+	for (size_t i = 0; i < value->objects.count; i++)
+		record_encode(record, RECORD_FULL,
+			      &value->objects.values[i * record->count], out);
 }
 
 /* A value of one field; absent and null ones as the default. */
@@ -444,6 +520,9 @@ static void write_value(const struct field *field, const struct value *value,
 		writer_array(out, (uint32_t)value->list.count);
 		for (size_t i = 0; i < value->list.count; i++)
 			writer_str(out, value->list.items[i]);
+		break;
+	case VALUE_OBJECTS:
+		write_objects(field->record, value, out);
 		break;
 	case VALUE_OBJECT:
 	case VALUE_ABSENT:
@@ -499,6 +578,19 @@ static void store_list(const struct value *value, struct buffer *out)
 	buffer_append_char(out, ']');
 }
 
+static void store_objects(const struct record *record,
+			  const struct value *value, struct buffer *out)
+{
+	buffer_append_char(out, '[');
+	for (size_t i = 0; i < value->objects.count; i++) {
+		if (i > 0)
+			buffer_append_char(out, ',');
+		store_members(record, &value->objects.values[i * record->count],
+			      out);
+	}
+	buffer_append_char(out, ']');
+}
+
 void record_store(const struct field *field, const struct value *value,
 		  struct buffer *out)
 {
@@ -517,6 +609,9 @@ void record_store(const struct field *field, const struct value *value,
 		break;
 	case VALUE_OBJECT:
 		store_members(field->record, value->members, out);
+		break;
+	case VALUE_OBJECTS:
+		store_objects(field->record, value, out);
 		break;
 	case VALUE_ABSENT:
 	case VALUE_NULL:

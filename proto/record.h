@@ -27,9 +27,9 @@ enum record_view {
 
 /*
  * Reads a msgpack map into values (zeroed here). Every broken rule becomes a
- * detail of err under the field's dotted path, up to err's bound, and the
- * result is ERR_VALIDATE; bytes that are not a map are ERR_VALIDATE without
- * detail, broken msgpack is ERR_MALFORMED. Rules: type, range, length, choice,
+ * detail of err under the field's dotted path ("hours.monday.ranges[0].from"),
+ * up to err's bound, and the result is ERR_VALIDATE; bytes that are not a map
+ * are ERR_VALIDATE without detail, broken msgpack is ERR_MALFORMED. Rules: type, range, length, choice,
  * the field's own check, no control characters, no unknown and no repeated
  * field, required ones present and not null. A null for another field reads as
  * VALUE_NULL.

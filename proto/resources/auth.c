@@ -4,8 +4,7 @@
 
 #include "proto/resources/resources.h"
 
-#include <ctype.h>
-#include <stdio.h>
+#include "proto/resources/checks.h"
 
 enum {
 	NAME_CHARS_MAX = 64,
@@ -23,36 +22,6 @@ enum {
 };
 
 static const struct choices grant_types = CHOICES("password", "refresh_token");
-
-static bool is_name_char(char c)
-{
-	/* strchr() finds the NUL of its text too. */
-	return isalnum((unsigned char)c) || (c && strchr("_-'.", c));
-}
-
-static bool refuse(char *reason, size_t size, const char *rule)
-{
-	snprintf(reason, size, "%s", rule);
-	return false;
-}
-
-/* The text of the document's field; letters are those of ASCII. */
-static bool check_account_name(const struct field *field, struct value *value,
-			       struct arena *arena, char *reason, size_t size)
-{
-	const struct slice name = value->string;
-
-	(void)field;
-	(void)arena;
-	for (size_t i = 0; i < name.size; i++)
-		if (!is_name_char(name.data[i]))
-			return refuse(reason, size,
-				      "may have letters, digits and _ - ' .");
-	if (name.data[0] == '.' || name.data[name.size - 1] == '.')
-		return refuse(reason, size,
-			      "must not start or end with a period");
-	return true;
-}
 
 /* clang-format off: tables */
 
@@ -225,7 +194,7 @@ static const struct field info_fields[INFO_FIELDS] = {
 static const struct field admin_username_fields[ADMIN_USERNAME_FIELDS] = {
 	[ADMIN_USERNAME_NAME] = {"name", FIELD_STRING, FIELD_REQUIRED, .min = 1,
 				 .max = NAME_CHARS_MAX,
-				 .check = check_account_name,
+				 .check = check_admin_name,
 				 .doc = "The new name: letters, digits and _ - "
 					"' . with no period at either end."},
 };

@@ -1,10 +1,12 @@
 #include "proto/resources/checks.h"
 
-#include "proto/buffer.h"
+#include "proto/json.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
 
 static bool refuse(char *reason, size_t size, const char *rule,
 		   struct slice found)
@@ -72,6 +74,14 @@ static bool next(struct slice *rest, char separator, struct slice *part)
 	rest->size -= part->size + (end ? 1 : 0);
 	rest->data = end ? end + 1 : NULL;
 	return true;
+}
+
+static bool is_digits(struct slice text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		if (!isdigit((unsigned char)text.data[i]))
+			return false;
+	return text.size > 0;
 }
 
 /* All digits and dots: meant as an IPv4 address, never a name. */
@@ -214,4 +224,375 @@ bool check_did_numbers(const struct field *field, struct value *value,
 		"must be numbers or ranges a-b of 1 to 18 digits joined by "
 		"';', none starting with 0 or +",
 		reason, size);
+}
+
+/* A number or range of a pool, in canonical form. */
+struct did_entry {
+	int64_t first, last;
+	struct slice text;
+};
+
+static int by_first(const void *left, const void *right)
+{
+	const int64_t a = ((const struct did_entry *)left)->first;
+	const int64_t b = ((const struct did_entry *)right)->first;
+
+	return (a > b) - (a < b);
+}
+
+static struct did_entry did_entry_of(struct slice text)
+{
+	struct slice first, last = text;
+
+	next(&last, '-', &first);
+	const int64_t number = number_of(first, DID_DIGITS_MAX);
+
+	return (struct did_entry){
+		.first = number,
+		.last = last.data ? number_of(last, DID_DIGITS_MAX) : number,
+		.text = text,
+	};
+}
+
+/* A number has no zero in front: equal ones are written alike. */
+bool check_did_pool(const struct field *field, struct value *value,
+		    struct arena *arena, char *reason, size_t size)
+{
+	if (!check_did_numbers(field, value, arena, reason, size))
+		return false;
+	if (value->kind != VALUE_STR)
+		return true;
+	struct slice rest = value->string, text;
+	struct did_entry *entries =
+		arena_alloc(arena, (rest.size / 2 + 1) * sizeof(*entries));
+	size_t count = 0;
+
+	while (next(&rest, ';', &text))
+		entries[count++] = did_entry_of(text);
+	qsort(entries, count, sizeof(*entries), by_first);
+	for (size_t i = 1; i < count; i++) {
+		if (entries[i].first > entries[i - 1].last)
+			continue;
+		snprintf(reason, size, "%.*s overlaps %.*s of the same pool",
+			 SLICE_ARG(entries[i].text),
+			 SLICE_ARG(entries[i - 1].text));
+		return false;
+	}
+	return true;
+}
+
+bool check_did(const struct field *field, struct value *value,
+	       struct arena *arena, char *reason, size_t size)
+{
+	(void)field;
+	(void)arena;
+	if (!is_did(value->string))
+		return refuse(reason, size,
+			      "must be 1 to 18 digits, the first not 0",
+			      value->string);
+	return true;
+}
+
+static bool say(char *reason, size_t size, const char *rule)
+{
+	snprintf(reason, size, "%s", rule);
+	return false;
+}
+
+bool check_admin_name(const struct field *field, struct value *value,
+		      struct arena *arena, char *reason, size_t size)
+{
+	const struct slice name = value->string;
+
+	(void)field;
+	(void)arena;
+	if (!all(name, "_-'."))
+		return say(reason, size,
+			   "may have letters, digits and _ - ' .");
+	if (name.data[0] == '.' || name.data[name.size - 1] == '.')
+		return say(reason, size, "must not start or end with a period");
+	return true;
+}
+
+bool check_account_name(const struct field *field, struct value *value,
+			struct arena *arena, char *reason, size_t size)
+{
+	static const char *const reserved[] = {"admin", "system",
+					       "administrator", "root"};
+	const struct slice name = value->string;
+
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		if (strlen(reserved[i]) == name.size &&
+		    strncasecmp(reserved[i], name.data, name.size) == 0)
+			return say(reason, size,
+				   "is reserved for system administrators");
+	return check_admin_name(field, value, arena, reason, size);
+}
+
+/* RFC 5322, 3.2.3: atoms of atext, joined by periods. */
+static bool is_dot_atom(struct slice text)
+{
+	struct slice rest = text, atom;
+
+	while (next(&rest, '.', &atom))
+		if (!all(atom, "!#$%&'*+-/=?^_`{|}~"))
+			return false;
+	return true;
+}
+
+static bool is_email(struct slice address)
+{
+	struct slice local, host = address;
+
+	next(&host, '@', &local);
+	return host.data && is_dot_atom(local) && is_name(host);
+}
+
+bool check_email(const struct field *field, struct value *value,
+		 struct arena *arena, char *reason, size_t size)
+{
+	(void)field;
+	(void)arena;
+	if (value->string.size == 0) {
+		value->kind = VALUE_NULL;
+		return true;
+	}
+	if (!is_email(value->string))
+		return refuse(reason, size, "must be a mail address",
+			      value->string);
+	return true;
+}
+
+bool check_extension_number(const struct field *field, struct value *value,
+			    struct arena *arena, char *reason, size_t size)
+{
+	enum { DIGITS_MIN = 3, DIGITS_MAX = 64 };
+
+	const struct slice number = value->string;
+
+	(void)field;
+	(void)arena;
+	if (number.size < DIGITS_MIN || number.size > DIGITS_MAX ||
+	    !is_digits(number))
+		return say(reason, size, "must be 3 to 64 digits");
+	return true;
+}
+
+bool check_voicemail_pin(const struct field *field, struct value *value,
+			 struct arena *arena, char *reason, size_t size)
+{
+	const struct slice pin = value->string;
+
+	(void)field;
+	(void)arena;
+	if (!is_digits(pin))
+		return say(reason, size, "must be digits");
+	for (size_t i = 2; i < pin.size; i++) {
+		const int step = pin.data[i] - pin.data[i - 1];
+
+		if (step != pin.data[i - 1] - pin.data[i - 2])
+			continue;
+		if (step == 0)
+			return say(reason, size,
+				   "must not repeat a digit as in 111");
+		if (step == 1 || step == -1)
+			return say(reason, size,
+				   "must not have digits that count as in 012");
+	}
+	return true;
+}
+
+bool check_dialled_number(const struct field *field, struct value *value,
+			  struct arena *arena, char *reason, size_t size)
+{
+	struct slice number = value->string;
+
+	(void)field;
+	(void)arena;
+	if (number.size == 0) {
+		value->kind = VALUE_NULL;
+		return true;
+	}
+	if (number.data[0] == '+')
+		number = slice_of(number.data + 1, number.size - 1);
+	if (!is_digits(number))
+		return say(reason, size,
+			   "must be digits, with or without a + in front");
+	return true;
+}
+
+bool check_clock(const struct field *field, struct value *value,
+		 struct arena *arena, char *reason, size_t size)
+{
+	const struct slice clock = value->string;
+
+	(void)field;
+	(void)arena;
+	if (clock.size != 5 || clock.data[2] != ':' ||
+	    !is_digits(slice_of(clock.data, 2)) ||
+	    !is_digits(slice_of(clock.data + 3, 2)) ||
+	    memcmp(clock.data, "23", 2) > 0 || clock.data[3] > '5')
+		return say(reason, size, "must be HH:MM of 24 hours");
+	return true;
+}
+
+bool check_language(const struct field *field, struct value *value,
+		    struct arena *arena, char *reason, size_t size)
+{
+	enum { SUBTAG_CHARS_MAX = 8 };
+
+	struct slice rest = value->string, subtag;
+	bool good = rest.size >= 2 && isalpha((unsigned char)rest.data[0]) &&
+		    isalpha((unsigned char)rest.data[1]);
+
+	(void)field;
+	(void)arena;
+	while (next(&rest, '-', &subtag))
+		good = good && all(subtag, "") &&
+		       subtag.size <= SUBTAG_CHARS_MAX;
+	if (!good)
+		return refuse(reason, size, "must be a language tag",
+			      value->string);
+	return true;
+}
+
+bool check_email_list(const struct field *field, struct value *value,
+		      struct arena *arena, char *reason, size_t size)
+{
+	enum { ADDRESSES_MAX = 15 };
+
+	struct slice rest = value->string, address;
+	struct buffer list = {0};
+	size_t count = 0;
+	bool good = true;
+
+	(void)field;
+	while (good && next(&rest, ',', &address)) {
+		address = slice_trim(address);
+		if (address.size == 0)
+			continue;
+		good = is_email(address);
+		if (!good)
+			refuse(reason, size,
+			       "must be mail addresses joined by "
+			       "','",
+			       address);
+		buffer_append_str(&list, count++ > 0 ? "," : "");
+		buffer_append_slice(&list, address);
+	}
+	if (count > ADDRESSES_MAX)
+		good = say(reason, size, "must be at most 15 mail addresses");
+	if (count == 0)
+		value->kind = VALUE_NULL;
+	else
+		value->string = slice_of(
+			arena_strdup(arena, buffer_slice(&list)), list.size);
+	buffer_fini(&list);
+	return good;
+}
+
+bool check_domain(const struct field *field, struct value *value,
+		  struct arena *arena, char *reason, size_t size)
+{
+	struct slice *host = &value->string;
+
+	if (!check_host(field, value, arena, reason, size))
+		return false;
+	if (host->data[host->size - 1] == '.')
+		host->size--;
+	return true;
+}
+
+bool check_quota(const struct field *field, struct value *value,
+		 struct arena *arena, char *reason, size_t size)
+{
+	static const char *const units[] = {"KB", "MB", "GB", "TB", "PB"};
+	const struct slice quota = value->string;
+	bool good = quota.size > 2 && quota.data[0] != '0' &&
+		    is_digits(slice_of(quota.data, quota.size - 2));
+	bool known = quota.size == 0;
+
+	(void)field;
+	(void)arena;
+	for (size_t i = 0; good && i < sizeof(units) / sizeof(units[0]); i++)
+		known = known ||
+			slice_is(slice_of(quota.data + quota.size - 2, 2),
+				 units[i]);
+	if (!known)
+		return refuse(reason, size,
+			      "must be a positive number with KB, MB, GB, TB "
+			      "or PB, such as 100MB, or empty",
+			      quota);
+	return true;
+}
+
+bool check_json(const struct field *field, struct value *value,
+		struct arena *arena, char *reason, size_t size)
+{
+	struct buffer wire = {0};
+	struct err err;
+
+	(void)field;
+	(void)arena;
+	if (value->string.size == 0) {
+		value->kind = VALUE_NULL;
+		return true;
+	}
+	const enum err_code code = json_to_msgpack(value->string, &wire, &err);
+
+	buffer_fini(&wire);
+	if (code != ERR_OK)
+		return say(reason, size, "must be a JSON text");
+	return true;
+}
+
+bool check_hook_name(const struct field *field, struct value *value,
+		     struct arena *arena, char *reason, size_t size)
+{
+	enum { CHARS_MIN = 6 };
+
+	const struct slice name = value->string;
+
+	(void)field;
+	(void)arena;
+	if (name.size == 0) {
+		value->kind = VALUE_NULL;
+		return true;
+	}
+	/* Passwords too: what was sent is not told. */
+	bool good = name.size >= CHARS_MIN;
+
+	for (size_t i = 0; i < name.size; i++)
+		good = good && (islower((unsigned char)name.data[i]) ||
+				isdigit((unsigned char)name.data[i]));
+	if (!good)
+		return say(reason, size,
+			   "must be 6 to 64 lower case letters and digits");
+	return true;
+}
+
+bool check_http_url(const struct field *field, struct value *value,
+		    struct arena *arena, char *reason, size_t size)
+{
+	static const struct slice schemes[] = {SLICE("http://"),
+					       SLICE("https://")};
+	const struct slice url = value->string;
+	bool good = false;
+
+	(void)field;
+	(void)arena;
+	if (url.size == 0) {
+		value->kind = VALUE_NULL;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		good = good || (slice_starts(url, schemes[i]) &&
+				url.size > schemes[i].size &&
+				url.data[schemes[i].size] != '/');
+	for (size_t i = 0; i < url.size; i++)
+		good = good && url.data[i] > ' ' && url.data[i] < 0x7f;
+	if (!good)
+		return refuse(reason, size, "must be an http or https URL",
+			      url);
+	return true;
 }

@@ -3,6 +3,7 @@
 #include "proto/resources/resources.h"
 
 #include "proto/error.h"
+#include "proto/principal.h"
 #include "proto/resources/checks.h"
 
 static const struct choices auth_modes = CHOICES(
@@ -47,7 +48,7 @@ enum {
 	HOST_CHARS_MAX = 255,	/* a DNS name: RFC 1035, 2.3.4 */
 	CUSTOM_CHARS_MAX = 255, /* one part of a SIP header */
 	PASSWORD_CHARS_MAX = 256,
-	LIST_CHARS_MAX = 16384, /* some 800 DID ranges */
+	CIDRS_CHARS_MAX = 16384, /* some 400 IPv6 blocks */
 };
 
 /* clang-format off: tables */
@@ -262,7 +263,7 @@ static const struct field fields[] = {
 	{"concurrency", FIELD_INT, FIELD_REQUIRED | FIELD_FILTER | FIELD_SORT,
 	 .max = INT32_MAX, .column = "concurrency",
 	 .doc = "Concurrent calls at the most."},
-	{"additional_ips", FIELD_STRING, FIELD_FILTER, .max = LIST_CHARS_MAX,
+	{"additional_ips", FIELD_STRING, FIELD_FILTER, .max = CIDRS_CHARS_MAX,
 	 .check = check_cidr_list, .column = "additional_ips",
 	 .doc = "Further source addresses: CIDR blocks (RFC 4632, RFC 4291) "
 		"joined by ';'."},
@@ -277,8 +278,9 @@ static const struct field fields[] = {
 	 .column = "stir_shaken_signature_required",
 	 .doc = "Sign calls to this trunk (STIR/SHAKEN)."},
 	{"did_numbers", FIELD_STRING,
-	 FIELD_SUMMARY | FIELD_FILTER | FIELD_SEARCH, .max = LIST_CHARS_MAX,
-	 .check = check_did_numbers, .column = "did_numbers",
+	 FIELD_SUMMARY | FIELD_FILTER | FIELD_SEARCH,
+	 .max = DID_NUMBERS_CHARS_MAX, .check = check_did_numbers,
+	 .column = "did_numbers",
 	 .doc = "The DID pool: numbers and ranges joined by ';', e.g. "
 		"3000;12000-18000; none starts with 0 or +."},
 	{"inbound_parameters", FIELD_OBJECT, .record = &inbound_record,
@@ -290,6 +292,9 @@ static const struct field fields[] = {
 	{"shared", FIELD_BOOL,
 	 FIELD_READ_ONLY | FIELD_SUMMARY | FIELD_FILTER | FIELD_SORT,
 	 .column = "shared", .doc = "The trunk may be assigned to tenants."},
+	{"tenant_id", FIELD_ID, FIELD_READ_ONLY | FIELD_SECRET,
+	 .column = "tenant_id",
+	 .doc = "Whose it is, told to processes of ours; null: the system's."},
 	{"created_at", FIELD_TIME,
 	 FIELD_READ_ONLY | FIELD_HIDDEN | FIELD_FILTER | FIELD_SORT,
 	 .column = "created_at", .doc = "When the trunk was made."},
@@ -310,6 +315,14 @@ static const struct field fields[] = {
 static const struct resource_constraint constraints[] = {
 	{"providers_host_auth_id_key", "auth_id",
 	 "another trunk has this hostname and auth_id"},
+	{"providers_hostname_is_domain", "hostname",
+	 "a trunk that registers here must not have the domain of a tenant"},
+	{"providers_did_numbers_required", "did_numbers",
+	 "is required of a tenant's trunk"},
+	{"providers_tenant_id_fkey", NULL, "the tenant is being deleted"},
+	{"assignees_provider_id_fkey", NULL,
+	 "the trunk is assigned to tenants"},
+	{"did_ranges_in_use", "did_numbers", "a number is in use"},
 };
 
 /* clang-format on */
@@ -322,8 +335,38 @@ static struct value *member(struct value *values, const char *name)
 	return &values[record_find(&provider_record, slice_str(name), 0)];
 }
 
+enum { MODES_MAX = 4 };
+
+/* Which trunks a caller may make. */
+static const struct {
+	enum principal_kind who;
+	const char *modes[MODES_MAX];
+	const char *rule;
+	bool pool; /* the DID pool has to be there */
+} makers[] = {
+	{PRINCIPAL_SYSTEM,
+	 {"IP_AUTH", "REGISTER_AUTH", "ACCEPT_REGISTER"},
+	 "must be IP_AUTH, REGISTER_AUTH or ACCEPT_REGISTER: others are "
+	 "tenants' "
+	 "own",
+	 false},
+	{PRINCIPAL_ADMIN,
+	 {"REGISTER_AUTH", "ACCEPT_REGISTER", "TEAMS", "WHATS_APP"},
+	 "must be REGISTER_AUTH, ACCEPT_REGISTER, TEAMS or WHATS_APP in a "
+	 "tenant's trunk",
+	 true},
+};
+
+static bool is_one_of(struct slice text, const char *const names[MODES_MAX])
+{
+	for (size_t i = 0; i < MODES_MAX && names[i]; i++)
+		if (slice_is(text, names[i]))
+			return true;
+	return false;
+}
+
 /* An auth_mode that is not said follows from the rest. */
-static int complete(struct value *values, struct arena *arena, struct err *err)
+static void complete_mode(struct value *values)
 {
 	struct value *mode = member(values, "auth_mode");
 	const struct value *auth_id = member(values, "auth_id");
@@ -331,15 +374,63 @@ static int complete(struct value *values, struct arena *arena, struct err *err)
 			       auth_id->kind == VALUE_STR &&
 			       auth_id->string.size > 0;
 
-	(void)arena;
-	(void)err;
-	if (mode->kind != VALUE_STR) {
-		mode->kind = VALUE_STR;
-		mode->string =
-			slice_str(registers ? "REGISTER_AUTH" : "IP_AUTH");
-	}
-	return ERR_OK;
+	if (mode->kind == VALUE_STR)
+		return;
+	mode->kind = VALUE_STR;
+	mode->string = slice_str(registers ? "REGISTER_AUTH" : "IP_AUTH");
 }
+
+/* PortSIP v22, "Configuring SIP Trunk". */
+static int complete(struct value *values, const struct principal *who,
+		    struct arena *arena, struct err *err)
+{
+	(void)arena;
+	complete_mode(values);
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+		if (makers[i].who != principal_acts(who))
+			continue;
+		if (!is_one_of(member(values, "auth_mode")->string,
+			       makers[i].modes))
+			err_field(err, "auth_mode", "%s", makers[i].rule);
+		if (makers[i].pool &&
+		    member(values, "did_numbers")->kind != VALUE_STR)
+			err_field(err, "did_numbers",
+				  "is required of a tenant's trunk");
+	}
+	return err->code;
+}
+
+/* What a tenant sees of a trunk that is assigned to it: its own share. The
+ * trunk's version rises with each of its assignments, too. */
+static const struct resource_overlay overlays[] = {
+	{"did_numbers", "a.did_numbers"},
+	{"concurrency", "a.concurrency"},
+};
+
+static const struct resource_loan assigned = {
+	.join = "JOIN provider.assignees a ON a.provider_id = t.id",
+	.rows = "a.tenant_id = $1",
+	.overlays = overlays,
+	.overlay_count = sizeof(overlays) / sizeof(overlays[0]),
+};
+
+static const struct resource_scope scopes[] = {
+	{.who = PRINCIPAL_SYSTEM, .verbs = RESOURCE_ALL},
+	{.who = PRINCIPAL_ADMIN,
+	 .verbs = RESOURCE_ALL,
+	 .by = RESOURCE_BY_TENANT,
+	 .rows = "t.tenant_id = $1",
+	 .owner = "tenant_id",
+	 .guard = "EXISTS (SELECT FROM tenant.tenants o WHERE o.id = $1 "
+		  "AND o.enabled AND o.deleting_at IS NULL "
+		  "AND o.enable_feature_trunks)",
+	 .loan = &assigned},
+	{.who = PRINCIPAL_QUEUE_MANAGER,
+	 .verbs = RESOURCE_SEE,
+	 .by = RESOURCE_BY_TENANT,
+	 .rows = "t.tenant_id = $1",
+	 .loan = &assigned},
+};
 
 const struct resource provider_resource = {
 	.name = "provider",
@@ -350,6 +441,9 @@ const struct resource provider_resource = {
 	.constraints = constraints,
 	.constraint_count = sizeof(constraints) / sizeof(constraints[0]),
 	.complete = complete,
+	RESOURCE_SCOPES(scopes),
+	.audit = "PROVIDER",
+	.label = "t.name",
 };
 
 static const struct field status_fields[] = {

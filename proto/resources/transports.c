@@ -3,6 +3,8 @@
 
 #include "proto/resources/resources.h"
 
+#include "proto/principal.h"
+
 static const struct choices protocols = CHOICES("UDP", "TCP", "TLS");
 
 static const struct choices verifications =
@@ -44,6 +46,10 @@ static const struct resource_constraint constraints[] = {
 static const struct record transport_record = {.name = "Transport",
 					       RECORD_FIELDS(fields)};
 
+static const struct resource_scope scopes[] = {
+	{.who = PRINCIPAL_SYSTEM, .verbs = RESOURCE_ALL},
+};
+
 const struct resource transport_resource = {
 	.name = "transport",
 	.plural = "transports",
@@ -52,6 +58,9 @@ const struct resource transport_resource = {
 	.record = &transport_record,
 	.constraints = constraints,
 	.constraint_count = sizeof(constraints) / sizeof(constraints[0]),
+	RESOURCE_SCOPES(scopes),
+	.audit = "TRANSPORT",
+	.label = "t.protocol || ' ' || t.port",
 };
 
 static const struct field status_fields[] = {

@@ -35,6 +35,10 @@
 	  "nng addresses of the transport service, likewise")                  \
 	X(REGISTRAR_ADDRESS, "registrar_address", CONFIG_STR, "", 0, 1024,     \
 	  "nng addresses of the registrar, likewise")                          \
+	X(TENANT_ADDRESS, "tenant_address", CONFIG_STR, "", 0, 1024,           \
+	  "nng addresses of the tenant service, likewise")                     \
+	X(DEALER_ADDRESS, "dealer_address", CONFIG_STR, "", 0, 1024,           \
+	  "nng addresses of the dealer service, likewise")                     \
 	X(LISTEN, "listen", CONFIG_STR, "", 0, 256,                            \
 	  "the nng address a service listens on; empty: the first of its "     \
 	  "<service>_address; its events leave beside it (proto/README.md)")   \
@@ -61,6 +65,10 @@
 	X(ADMIN_FILE, "admin_file", CONFIG_STR, "", 0, 1024,                   \
 	  "file (mode 0600) the first administrator's password is left in; "   \
 	  "empty: none is made")                                               \
+	X(AUDIT_RETENTION_DAYS, "audit_retention_days", CONFIG_INT, "180", 1,  \
+	  36500,                                                               \
+	  "days the audit log keeps what no tenant did; a tenant's "           \
+	  "log_retention says it for the rest")                                \
 	X(SECRET_KEY_FILE, "secret_key_file", CONFIG_STR, "", 0, 1024,         \
 	  "file (mode 0600) with the key that seals SIP passwords")            \
 	X(WEB_DOMAIN, "web_domain", CONFIG_STR, "", 0, 255,                    \

@@ -60,13 +60,19 @@ enum {
 
 /* Why a statement failed. */
 struct database_error {
-	/* ERR_CONFLICT: unique or exclusion constraint. ERR_IN_USE: foreign
-	 * key. ERR_VALIDATE: check, not null, data exception. ERR_UNAVAILABLE:
-	 * never sent. ERR_LOST: write in flight on a lost connection.
-	 * ERR_DEADLINE. ERR_INTERNAL: the rest, logged here with the server's
-	 * words. */
+	/* ERR_CONFLICT: unique or exclusion constraint, or what a trigger of
+	 * ours raised with a constraint's name. ERR_IN_USE: foreign
+	 * key. ERR_VALIDATE: check, not null, data exception. ERR_LIMIT,
+	 * ERR_FORBIDDEN, ERR_DID_OVERLAP, ERR_IN_USE: raised by a function of
+	 * ours as SQLSTATE TL001, TL002, TL003, TL004.
+	 * ERR_UNAVAILABLE: never sent. ERR_LOST: write in flight on a lost
+	 * connection. ERR_DEADLINE. ERR_INTERNAL: the rest, logged here with
+	 * the server's words. */
 	enum err_code code;
 	char constraint[DATABASE_CONSTRAINT_BYTES]; /* "" where none is named */
+	/* Of our own SQLSTATEs their message, cut, which is made for clients;
+	 * of others "": PostgreSQL's words are for the log. */
+	char text[ERR_TEXT_BYTES];
 };
 
 /* The end of a statement. error is NULL when it succeeded; else result is. The

@@ -19,7 +19,15 @@ static const struct sqlstate_row sqlstates[] = {
 	{"23505", ERR_CONFLICT}, /* unique violation */
 	{"23514", ERR_VALIDATE}, /* check violation */
 	{"23P01", ERR_CONFLICT}, /* exclusion violation */
+	{"P0001", ERR_CONFLICT}, /* RAISE of a trigger of ours */
+	{"TL001", ERR_LIMIT},	 /* ours: deploy/migrations/0006_dealer.sql */
+	{"TL002", ERR_FORBIDDEN},
+	{"TL003", ERR_DID_OVERLAP}, /* 0009_assignees.sql */
+	{"TL004", ERR_IN_USE},
 };
+
+/* SQL leaves the classes from I on free; of these PostgreSQL has P0 and XX. */
+static const char *const own_class = "TL";
 
 static enum err_code sqlstate_code(const char *sqlstate)
 {
@@ -50,10 +58,16 @@ void database_result_error(const PGresult *pg, struct database_error *error)
 	const char *name = PQresultErrorField(pg, PG_DIAG_CONSTRAINT_NAME);
 
 	error->code = sqlstate_code(sqlstate ? sqlstate : "");
+	if (sqlstate && strncmp(sqlstate, own_class, strlen(own_class)) == 0)
+		snprintf(error->text, sizeof(error->text), "%s",
+			 PQresultErrorField(pg, PG_DIAG_MESSAGE_PRIMARY));
 	/* A name that RAISE made up may be longer: then it is none of ours. */
 	if (!name || strlen(name) >= sizeof(error->constraint))
 		name = "";
 	memcpy(error->constraint, name, strlen(name) + 1);
+	/* What was raised without a name is a fault, and no rule of ours. */
+	if (sqlstate && strcmp(sqlstate, "P0001") == 0 && name[0] == '\0')
+		error->code = ERR_INTERNAL;
 }
 
 size_t database_rows(const struct database_result *result)

@@ -524,7 +524,9 @@ enum err_code query_orderby(struct query *query, struct slice orderby,
 {
 	buffer_append_str(&query->sql, " ORDER BY ");
 	if (slice_trim(orderby).size == 0) {
-		buffer_append_str(&query->sql, "id");
+		const char *order = query->resource->order;
+
+		buffer_append_str(&query->sql, order ? order : "id");
 		return ERR_OK;
 	}
 	return parse(query, "orderby", orderby, take_order, err);

@@ -28,10 +28,11 @@
 
 enum {
 	QUERY_FILTER_BYTES_MAX = 4096,
-	QUERY_DEPTH_MAX = 32,  /* nesting of parentheses and not */
-	QUERY_TERMS_MAX = 64,  /* comparisons of one filter */
-	QUERY_ORDER_MAX = 8,   /* fields of one orderby */
-	QUERY_PARAMS_MAX = 96, /* parameters of one statement */
+	QUERY_DEPTH_MAX = 32, /* nesting of parentheses and not */
+	QUERY_TERMS_MAX = 64, /* comparisons of one filter */
+	QUERY_ORDER_MAX = 8,  /* fields of one orderby */
+	/* Parameters of one statement: DATABASE_PARAMS_MAX. */
+	QUERY_PARAMS_MAX = 128,
 };
 
 /* A statement under construction; a zeroed one with the first two members set
@@ -64,7 +65,8 @@ enum err_code query_filter(struct query *query, struct slice filter,
 enum err_code query_search(struct query *query, struct slice search,
 			   struct err *err);
 
-/* " ORDER BY ...", always ending with the id, so that pages never overlap. */
+/* " ORDER BY ...", always ending with the id, so that pages never overlap.
+ * Blank is the resource's own order. */
 enum err_code query_orderby(struct query *query, struct slice orderby,
 			    struct err *err);
 

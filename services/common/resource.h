@@ -11,7 +11,8 @@
  *   .create   {object, idempotency_key?}         {id}, object_version; the same
  *                                                key again within a day: the
  *                                                same answer, made once
- *   .update   {id, object, if_version?}          nil, object_version
+ *   .update   {id, object, if_version?}          nil, object_version: raised
+ *                                                where something changed
  *   .destroy  {id, if_version?}                  nil
  *   .export   query_record                       {items: [full], after}: a
  *                                                page in order of id, after nil
@@ -26,25 +27,40 @@
  *                               records left out; object is nil where a secret
  *                               field cannot be opened
  *
- * Every change is told as an event after its commit (events.h).
+ * What a caller sees and may change are its scope's rows (proto/field.h):
+ * others are ERR_NOT_FOUND. Of a resource that is the caller's `own`, .get and
+ * .update take no id, and there is neither .list nor .create, .destroy, .export
+ * for it; a process of ours names the id as elsewhere. Every change is told as
+ * an event after its commit (events.h) and, where the resource says so, written
+ * to the audit log by the very statement (audit.h).
  */
 
 #include "proto/field.h"
 #include "services/common/bus_server.h"
 #include "services/common/database.h"
 #include "services/common/events.h"
+#include "services/common/passwords.h"
 #include "services/common/secrets.h"
 
 struct resource_store;
+struct resource_hooks;
+struct resource_service;
 
-/* One per resource r and process. database, key and events outlive it; key may
- * be NULL where the resource has no secret fields, events where nobody is told
- * of changes. The service pointer of the bus server is not used: a method's
- * data is the store (see resource_methods). */
-struct resource_store *resource_store_new(const struct resource *r,
-					  struct database *database,
-					  const struct secrets_key *key,
-					  struct events_publisher *events);
+/* What a store works with; all of it outlives it. */
+struct resource_store_options {
+	struct database *database;
+	const struct secrets_key *key;	 /* NULL: no secret fields */
+	struct passwords *passwords;	 /* NULL: no hashed fields */
+	struct events_publisher *events; /* NULL: nobody is told of changes */
+	const struct resource_hooks *hooks; /* or NULL (resource_service.h) */
+	struct resource_service *service;   /* the hooks' */
+};
+
+/* One per resource r and process. The service pointer of the bus server is not
+ * used: a method's data is the store (see resource_methods). */
+struct resource_store *
+resource_store_new(const struct resource *r,
+		   const struct resource_store_options *options);
 void resource_store_free(struct resource_store *store);
 
 enum {
@@ -56,9 +72,9 @@ enum {
 };
 
 /* Fills out with the rows of the methods above, named "<resource>.<method>",
- * for callers of the given kinds; the last two for PRINCIPAL_SERVICE alone,
- * whatever is given. Names live as long as the store. */
-void resource_methods(struct resource_store *store, unsigned who,
+ * each for the kinds of callers whose scope has its verb, and for processes of
+ * ours; the last two for these alone. Names live as long as the store. */
+void resource_methods(struct resource_store *store,
 		      struct bus_method out[RESOURCE_METHODS]);
 
 /* Reads the arguments {ids} of a .fetch; returns how many there are. 0: they

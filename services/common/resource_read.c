@@ -37,14 +37,13 @@ static void load_value(struct resource_work *work, const struct field *field,
 		break;
 	case FIELD_OBJECT:
 	case FIELD_ENUM_LIST:
+	case FIELD_OBJECTS:
 		if (!slice_is(cell, "{}") &&
 		    record_load(field, cell, work->arena, value) != ERR_OK)
 			log_event(LOG_ERROR, "resource.unreadable",
 				  LOG_STR("resource",
 					  work->store->resource->name),
 				  LOG_STR("field", field->name));
-		break;
-	case FIELD_OBJECTS: /* never stored */
 		break;
 	}
 }
@@ -83,8 +82,14 @@ static void on_got(void *arg, const struct database_result *result,
 {
 	struct resource_work *work = arg;
 
-	if (!resource_found(work, result, error))
+	if (error) {
+		resource_reply_error(work, error);
 		return;
+	}
+	if (database_rows(result) == 0) {
+		resource_reply_code(work, ERR_NOT_FOUND);
+		return;
+	}
 	write_row(work, result, 0, 0, resource_values_new(work),
 		  bus_call_body(work->call));
 	resource_reply_ok(work, database_int(result, 0, 0));
@@ -99,7 +104,7 @@ void resource_get(void *service, struct bus_call *call)
 		return;
 	work->view = RECORD_FULL;
 	resource_param_add(work, resource_number_text(work, work->args.id));
-	resource_run(work, DATABASE_READ, &work->store->get, on_got);
+	resource_run(work, DATABASE_READ, &work->reach->get, on_got);
 }
 
 /* ---- fetch ---- */
@@ -116,7 +121,8 @@ static bool open_secrets(struct resource_work *work, struct value *values)
 		if (!(record->fields[i].flags & FIELD_SECRET) ||
 		    values[i].kind != VALUE_STR)
 			continue;
-		good = secrets_open(work->store->key, values[i].string, &clear);
+		good = secrets_open(work->store->options.key, values[i].string,
+				    &clear);
 		values[i].string = slice_of(
 			arena_strdup(work->arena, buffer_slice(&clear)),
 			clear.size);
@@ -227,6 +233,8 @@ void resource_fetch(void *service, struct bus_call *call)
 	const size_t count = resource_fetch_ids(call, ids);
 
 	(void)service;
+	if (!work)
+		return;
 	if (count == 0) {
 		resource_reply_malformed(work);
 		return;
@@ -296,6 +304,8 @@ void resource_versions(void *service, struct bus_call *call)
 	const int64_t after = read_after(call);
 
 	(void)service;
+	if (!work)
+		return;
 	if (after < 0) {
 		resource_reply_malformed(work);
 		return;
@@ -315,15 +325,22 @@ static bool read_query(struct resource_work *work, struct value *options)
 	return true;
 }
 
-/* " FROM table WHERE true AND ..." of filter and search. */
-static enum err_code append_where(struct resource_work *work,
-				  const struct value *options, struct err *err)
+/* Takes what was written since then as a text of its own. */
+static const char *take_text(struct resource_work *work)
 {
-	const struct resource *r = work->store->resource;
-	struct query *query = &work->query;
+	struct buffer *sql = &work->query.sql;
+	const char *text = arena_strdup(work->arena, buffer_slice(sql));
 
-	buffer_printf(&query->sql, " FROM %s.%s WHERE true", r->schema,
-		      r->table);
+	sql->size = 0;
+	return text;
+}
+
+/* " AND ..." of filter and search. */
+static enum err_code append_conditions(struct resource_work *work,
+				       const struct value *options,
+				       struct err *err)
+{
+	struct query *query = &work->query;
 	enum err_code code = ERR_OK;
 
 	if (options[QUERY_FILTER].kind == VALUE_STR)
@@ -333,39 +350,56 @@ static enum err_code append_where(struct resource_work *work,
 	return code;
 }
 
+static enum err_code append_order(struct resource_work *work,
+				  const struct value *options, struct err *err)
+{
+	struct slice orderby = {0};
+
+	if (options[QUERY_ORDERBY].kind == VALUE_STR)
+		orderby = options[QUERY_ORDERBY].string;
+	return query_orderby(&work->query, orderby, err);
+}
+
 /* The total and the page in one statement: a left join, so that the total is
  * there where the page is empty. The row number keeps the page's order. */
+static void append_list(struct resource_work *work, const struct value *options,
+			const char *conditions, const char *order)
+{
+	struct buffer *sql = &work->query.sql;
+	const int64_t top = options[QUERY_TOP].integer;
+	const int64_t skip = options[QUERY_SKIP].integer;
+
+	buffer_append_str(sql, "SELECT total, page.* FROM (SELECT ");
+	/* The conditions stand in both, with the same parameters. */
+	if (options[QUERY_COUNT].boolean)
+		buffer_printf(sql, "count(*) AS total%s%s", work->reach->source,
+			      conditions);
+	else
+		buffer_append_str(sql, "NULL::bigint AS total");
+	buffer_printf(sql,
+		      ") counted LEFT JOIN "
+		      "(SELECT row_number() OVER () AS place, found.* "
+		      "FROM (SELECT %s",
+		      work->store->views[RECORD_SUMMARY].sql);
+	resource_append_first(sql, work->reach, conditions, order, skip + top);
+	buffer_printf(sql,
+		      "%s LIMIT %lld OFFSET %lld) found) page ON true "
+		      "ORDER BY page.place",
+		      order, (long long)top, (long long)skip);
+}
+
 static enum err_code list_sql(struct resource_work *work,
 			      const struct value *options, struct err *err)
 {
-	struct buffer *sql = &work->query.sql;
-	struct slice orderby = {0};
-
-	enum err_code code = append_where(work, options, err);
+	enum err_code code = append_conditions(work, options, err);
 
 	if (code != ERR_OK)
 		return code;
-	/* The condition stands twice, with the same parameters. */
-	const char *where = arena_strdup(work->arena, buffer_slice(sql));
+	const char *conditions = take_text(work);
 
-	sql->size = 0;
-	buffer_printf(
-		sql,
-		"SELECT total, page.* FROM (SELECT %s%s) counted "
-		"LEFT JOIN (SELECT row_number() OVER () AS place, found.* "
-		"FROM (SELECT %s%s",
-		options[QUERY_COUNT].boolean ? "count(*) AS total"
-					     : "NULL::bigint AS total",
-		options[QUERY_COUNT].boolean ? where : "",
-		work->store->views[RECORD_SUMMARY].sql, where);
-	if (options[QUERY_ORDERBY].kind == VALUE_STR)
-		orderby = options[QUERY_ORDERBY].string;
-	code = query_orderby(&work->query, orderby, err);
-	buffer_printf(sql,
-		      " LIMIT %lld OFFSET %lld) found) page ON true "
-		      "ORDER BY page.place",
-		      (long long)options[QUERY_TOP].integer,
-		      (long long)options[QUERY_SKIP].integer);
+	code = append_order(work, options, err);
+	if (code == ERR_OK)
+		append_list(work, options, conditions, take_text(work));
 	return code;
 }
 
@@ -407,6 +441,8 @@ void resource_list(void *service, struct bus_call *call)
 	struct err err = {0};
 
 	(void)service;
+	if (!work)
+		return;
 	work->view = RECORD_SUMMARY;
 	if (!read_query(work, options))
 		return;
@@ -438,6 +474,25 @@ static void on_exported(void *arg, const struct database_result *result,
 	resource_reply_ok(work, 0);
 }
 
+/* The conditions of which are written already. */
+static void append_export(struct resource_work *work,
+			  const struct value *options)
+{
+	static const char order[] = " ORDER BY id";
+	struct buffer *sql = &work->query.sql;
+
+	buffer_printf(sql, " AND id > %lld",
+		      (long long)(options[QUERY_AFTER].kind == VALUE_INT
+					  ? options[QUERY_AFTER].integer
+					  : 0));
+	const char *conditions = take_text(work);
+
+	buffer_printf(sql, "SELECT id, %s",
+		      work->store->views[RECORD_FULL].sql);
+	resource_append_first(sql, work->reach, conditions, order, EXPORT_PAGE);
+	buffer_printf(sql, "%s LIMIT %d", order, EXPORT_PAGE);
+}
+
 void resource_export(void *service, struct bus_call *call)
 {
 	struct resource_work *work = resource_work_new(call);
@@ -445,19 +500,15 @@ void resource_export(void *service, struct bus_call *call)
 	struct err err = {0};
 
 	(void)service;
+	if (!work)
+		return;
 	work->view = RECORD_FULL;
 	if (!read_query(work, options))
 		return;
-	buffer_printf(&work->query.sql, "SELECT id, %s",
-		      work->store->views[RECORD_FULL].sql);
-	if (append_where(work, options, &err) != ERR_OK) {
+	if (append_conditions(work, options, &err) != ERR_OK) {
 		resource_reply_fail(work, &err);
 		return;
 	}
-	buffer_printf(&work->query.sql, " AND id > %lld ORDER BY id LIMIT %d",
-		      (long long)(options[QUERY_AFTER].kind == VALUE_INT
-					  ? options[QUERY_AFTER].integer
-					  : 0),
-		      EXPORT_PAGE);
+	append_export(work, options);
 	resource_run_query(work, DATABASE_SLOW, on_exported);
 }

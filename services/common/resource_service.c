@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SWEEP_INTERVAL_MS = 3600 * 1000 }; /* idempotency keys live a day */
+enum {
+	SWEEP_INTERVAL_MS = 3600 * 1000, /* idempotency keys live a day */
+	/* A turn of the loop that waits for the last hashes of a stop. */
+	DRAIN_TURN_MS = 100,
+};
 
 struct running {
 	struct resource_service service; /* first: what handlers are given */
@@ -24,7 +28,11 @@ static const char *not_ready(void *service)
 {
 	const struct resource_service *running = service;
 
-	return database_ready(running->database) ? NULL : "database";
+	if (!database_ready(running->database))
+		return "database";
+	if (running->cache && !cache_ready(running->cache))
+		return "cache";
+	return NULL;
 }
 
 static void on_sweep(void *arg)
@@ -43,21 +51,33 @@ static void on_free(void *self)
 
 	if (!running)
 		return;
+	struct resource_service *service = &running->service;
+
 	loop_timer_free(running->sweep);
-	/* Before the bus: it answers the calls whose statements it ends. */
-	database_free(running->service.database);
-	if (running->service.own)
-		running->kind->stop(&running->service);
+	/* A hash on the pool cannot be called off, and its end uses all of
+	 * this: it is waited for, under a second. */
+	while (!passwords_idle(service->passwords))
+		loop_turn(service->loop, DRAIN_TURN_MS);
+	/* Before the bus: they answer the calls whose statements they end.
+	 * Absent then, so that no hook begins another. */
+	database_free(service->database);
+	service->database = NULL;
+	cache_free(service->cache);
+	service->cache = NULL;
+	if (service->own)
+		running->kind->stop(service);
 	bus_server_free(running->server);
 	for (size_t i = 0; i < RESOURCE_SERVICE_RESOURCES_MAX; i++)
 		resource_store_free(running->stores[i]);
-	events_publisher_free(running->service.events);
-	secrets_key_free(running->service.key);
+	events_publisher_free(service->events);
+	secrets_key_free(service->key);
+	passwords_free(service->passwords);
 	free(running->methods);
 	free(running);
 }
 
-static enum err_code open_database(struct running *running, struct err *err)
+/* And the cache of a kind with sessions. */
+static enum err_code open_stores(struct running *running, struct err *err)
 {
 	const struct config *config = running->service.config;
 	const struct database_options options = {
@@ -70,32 +90,69 @@ static enum err_code open_database(struct running *running, struct err *err)
 		secrets_key_load(config_str(config, CONFIG_SECRET_KEY_FILE),
 				 &running->service.key, err);
 
-	if (code != ERR_OK)
-		return code;
-	return database_new(running->service.loop, &options,
-			    &running->service.database, err);
+	if (code == ERR_OK)
+		code = database_new(running->service.loop, &options,
+				    &running->service.database, err);
+	if (code == ERR_OK && running->kind->sessions)
+		code = cache_new(running->service.loop,
+				 config_str(config, CONFIG_REDIS_URL),
+				 &running->metrics, &running->service.cache,
+				 err);
+	return code;
 }
 
-/* The methods of the resources, then the kind's own. */
+static const struct resource_hooks *
+hooks_of(const struct resource_service_kind *kind, const struct resource *r)
+{
+	for (size_t i = 0; i < kind->hook_count; i++)
+		if (kind->hooks[i].resource == r)
+			return &kind->hooks[i];
+	return NULL;
+}
+
+static bool is_kinds_own(const struct resource_service_kind *kind,
+			 const char *name)
+{
+	for (size_t i = 0; i < kind->method_count; i++)
+		if (strcmp(kind->methods[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Appends the methods of a resource, but for those that the kind has itself. */
+static void add_methods(struct running *running, size_t index)
+{
+	struct resource_service *service = &running->service;
+	const struct resource *r = running->kind->resources[index];
+	const struct resource_store_options options = {
+		.database = service->database,
+		.key = service->key,
+		.passwords = service->passwords,
+		.events = service->events,
+		.hooks = hooks_of(running->kind, r),
+		.service = service,
+	};
+	struct bus_method methods[RESOURCE_METHODS];
+
+	running->stores[index] = resource_store_new(r, &options);
+	resource_methods(running->stores[index], methods);
+	for (size_t i = 0; i < RESOURCE_METHODS; i++)
+		if (!is_kinds_own(running->kind, methods[i].name))
+			running->methods[running->method_count++] = methods[i];
+}
+
 static void make_methods(struct running *running)
 {
 	const struct resource_service_kind *kind = running->kind;
-	struct bus_method *next;
 
 	assert(kind->resource_count <= RESOURCE_SERVICE_RESOURCES_MAX);
-	running->method_count =
-		kind->resource_count * RESOURCE_METHODS + kind->method_count;
-	running->methods = next =
-		mem_alloc(running->method_count * sizeof(*next));
-	for (size_t i = 0; i < kind->resource_count; i++) {
-		running->stores[i] = resource_store_new(
-			kind->resources[i], running->service.database,
-			running->service.key, running->service.events);
-		resource_methods(running->stores[i], kind->who, next);
-		next += RESOURCE_METHODS;
-	}
+	running->methods = mem_alloc(
+		(kind->resource_count * RESOURCE_METHODS + kind->method_count) *
+		sizeof(*running->methods));
+	for (size_t i = 0; i < kind->resource_count; i++)
+		add_methods(running, i);
 	for (size_t i = 0; i < kind->method_count; i++)
-		*next++ = kind->methods[i];
+		running->methods[running->method_count++] = kind->methods[i];
 }
 
 static enum err_code serve(struct running *running, const char *address,
@@ -148,7 +205,8 @@ static enum err_code on_start(const struct process_kind *process,
 	running->service.loop = loop;
 	running->service.config = config;
 	running->service.metrics = &running->metrics;
-	enum err_code code = open_database(running, err);
+	running->service.passwords = passwords_new(loop);
+	enum err_code code = open_stores(running, err);
 
 	if (code == ERR_OK)
 		code = open_bus(running, err);
@@ -173,8 +231,12 @@ static bool is_idle(void *self)
 {
 	const struct running *running = self;
 
+	const struct resource_service *service = &running->service;
+
 	return bus_server_idle(running->server) &&
-	       database_idle(running->service.database);
+	       passwords_idle(service->passwords) &&
+	       database_idle(service->database) &&
+	       (!service->cache || cache_idle(service->cache));
 }
 
 int resource_service_run(int argc, char **argv,

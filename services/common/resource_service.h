@@ -8,9 +8,11 @@
  */
 
 #include "services/common/bus_server.h"
+#include "services/common/cache.h"
 #include "services/common/config.h"
 #include "services/common/database.h"
 #include "services/common/events.h"
+#include "services/common/passwords.h"
 #include "services/common/resource.h"
 
 /* The running service: the service pointer of its own methods' handlers. */
@@ -20,22 +22,60 @@ struct resource_service {
 	struct database *database;
 	struct secrets_key *key;	 /* seals secret fields */
 	struct events_publisher *events; /* tells of changes */
+	struct passwords *passwords;	 /* hashes FIELD_HASHED */
+	struct cache *cache;		 /* of kinds with sessions, or NULL */
 	struct metrics *metrics;	 /* of the process */
 	void *own;			 /* what the kind's start made */
 };
 
 enum { RESOURCE_SERVICE_RESOURCES_MAX = 8 };
 
+/* A write of a resource's, as its hooks see it. */
+struct resource_change {
+	struct resource_service *service;
+	struct bus_call *call;
+	const struct resource *resource;
+	enum event_kind kind;
+	int64_t id;	      /* 0 before a create */
+	struct value *values; /* of the object sent, defaults in place on a
+			       * create; NULL: a destroy. Texts the hook puts
+			       * there live in the call's arena */
+	void *own;	      /* the hook's */
+};
+
+/* What a service adds to the writes of one resource. Any may be NULL. */
+struct resource_hooks {
+	const struct resource *resource;
+
+	/* Before the write: what asks other rows or processes. Ends, now or
+	 * later, in resource_change_go_on() or in an answer of its own to the
+	 * call. Not called for a destroy. */
+	void (*before)(struct resource_change *change);
+
+	/* After its commit and before its answer; also of an update that found
+	 * nothing to change, since an earlier one may have failed behind its
+	 * commit. Ends, now or later, in resource_change_answer(), which it may
+	 * not leave out. */
+	void (*after)(struct resource_change *change);
+};
+
+void resource_change_go_on(struct resource_change *change);
+void resource_change_answer(struct resource_change *change);
+
 struct resource_service_kind {
 	const char *name; /* "provider": bus address, log */
 	const char *role; /* PostgreSQL's, where the URL names no user */
 
-	/* Who may call the methods of the resources. */
-	unsigned who;
 	const struct resource *const *resources;
 	size_t resource_count; /* at most RESOURCE_SERVICE_RESOURCES_MAX */
+	const struct resource_hooks *hooks; /* or NULL */
+	size_t hook_count;
 
-	const struct bus_method *methods; /* of its own; may be NULL */
+	bool sessions; /* it ends sessions: service->cache is there */
+
+	/* Of its own; may be NULL. One with the name of a resource's method
+	 * stands in its place. */
+	const struct bus_method *methods;
 	size_t method_count;
 
 	/* What its own methods need: start sets service->own before they are

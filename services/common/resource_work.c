@@ -3,6 +3,7 @@
 #include "services/common/resource_internal.h"
 
 #include "proto/resources/resources.h"
+#include "services/common/audit.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -36,27 +37,73 @@ void resource_reply_ok(struct resource_work *work, int64_t version)
 void resource_publish(const struct resource_work *work, int64_t id,
 		      int64_t version, enum event_kind kind)
 {
-	const struct resource_store *store = work->store;
-	const struct event event = {.resource =
-					    slice_str(store->resource->name),
-				    .id = id,
-				    .version = (uint64_t)version,
-				    .kind = kind};
+	const struct resource *r = work->store->resource;
+	struct events_publisher *events = work->store->options.events;
+	const struct event event = {
+		.resource = slice_str(r->event ? r->event : r->name),
+		.id = id,
+		.version = (uint64_t)version,
+		.kind = kind};
 
-	if (store->events)
-		events_publish(store->events, &event);
+	if (events)
+		events_publish(events, &event);
+}
+
+static const struct resource_reach *reach_of(const struct resource_store *store,
+					     const struct principal *who)
+{
+	const struct resource *r = store->resource;
+	const enum principal_kind kind = principal_acts(who);
+
+	if (kind == PRINCIPAL_SERVICE)
+		return &store->reaches[r->scope_count];
+	for (size_t i = 0; i < r->scope_count; i++)
+		if (r->scopes[i].who & kind)
+			return &store->reaches[i];
+	return NULL;
+}
+
+/* 0: it has none. */
+static int64_t caller_id(const struct resource_scope *scope,
+			 const struct principal *who)
+{
+	switch (scope->by) {
+	case RESOURCE_BY_TENANT:
+		return principal_tenant(who);
+	case RESOURCE_BY_DEALER:
+		return who->dealer_id;
+	case RESOURCE_BY_SELF:
+		return who->id;
+	case RESOURCE_BY_NOBODY:
+		break;
+	}
+	return 0;
 }
 
 struct resource_work *resource_work_new(struct bus_call *call)
 {
 	struct arena *arena = bus_call_arena(call);
 	struct resource_work *work = arena_alloc(arena, sizeof(*work));
+	const struct principal *who = &bus_call_request(call)->principal;
 
 	work->store = bus_call_data(call); /* see resource_methods() */
+	work->reach = reach_of(work->store, who);
 	work->call = call;
 	work->arena = arena;
 	work->query.resource = work->store->resource;
 	work->query.arena = arena;
+	if (!work->reach) {
+		resource_reply_code(work, ERR_FORBIDDEN);
+		return NULL;
+	}
+	const struct resource_scope *scope = work->reach->scope;
+
+	if (resource_scope_params(scope) > 0) {
+		const int64_t id = caller_id(scope, who);
+
+		resource_param_add(work, id > 0 ? resource_number_text(work, id)
+						: NULL);
+	}
 	return work;
 }
 
@@ -80,19 +127,27 @@ static bool take_arg(struct reader *reader, struct resource_args *args)
 struct resource_work *resource_work_begin(struct bus_call *call, bool needs_id)
 {
 	struct resource_work *work = resource_work_new(call);
-	struct resource_args *args = &work->args;
 	struct reader reader;
+
+	if (!work)
+		return NULL;
+	const struct resource_scope *scope = work->reach->scope;
+	const bool own = needs_id && work->store->resource->own && scope;
+	struct resource_args *args = &work->args;
 
 	reader_init(&reader, bus_call_request(call)->args);
 	for (uint32_t n = reader_map(&reader); n > 0; n--)
 		if (!take_arg(&reader, args))
 			break;
-	if (reader_done(&reader) && (args->id > 0) == needs_id &&
-	    args->if_version >= 0 &&
-	    args->key.size <= IDEMPOTENCY_KEY_BYTES_MAX)
-		return work;
-	resource_reply_malformed(work);
-	return NULL;
+	if (!reader_done(&reader) || (args->id > 0) != (needs_id && !own) ||
+	    args->if_version < 0 ||
+	    args->key.size > IDEMPOTENCY_KEY_BYTES_MAX) {
+		resource_reply_malformed(work);
+		return NULL;
+	}
+	if (own)
+		args->id = caller_id(scope, &bus_call_request(call)->principal);
+	return work;
 }
 
 void resource_param_add(struct resource_work *work, const char *text)
@@ -104,6 +159,17 @@ void resource_param_add(struct resource_work *work, const char *text)
 const char *resource_number_text(struct resource_work *work, int64_t number)
 {
 	return arena_printf(work->arena, "%lld", (long long)number);
+}
+
+void resource_audit_params_add(struct resource_work *work)
+{
+	const char *params[AUDIT_PARAMS];
+
+	if (!work->store->resource->audit)
+		return;
+	audit_params(bus_call_request(work->call), work->arena, params);
+	for (size_t i = 0; i < AUDIT_PARAMS; i++)
+		resource_param_add(work, params[i]);
 }
 
 static void run(struct resource_work *work, enum database_lane lane,
@@ -120,7 +186,7 @@ static void run(struct resource_work *work, enum database_lane lane,
 		.arg = work,
 	};
 
-	database_run(work->store->database, &statement);
+	database_run(work->store->options.database, &statement);
 }
 
 void resource_run(struct resource_work *work, enum database_lane lane,
@@ -144,30 +210,22 @@ void resource_reply_error(struct resource_work *work,
 	struct err err;
 
 	err_code_set(&err, error->code);
+	if (error->text[0] != '\0')
+		err_set(&err, error->code, "%s", error->text);
 	for (size_t i = 0; i < r->constraint_count; i++) {
 		const struct resource_constraint *c = &r->constraints[i];
+		/* What the database made for this case knows more. */
+		const char *text =
+			error->text[0] != '\0' ? error->text : c->text;
 
 		if (strcmp(c->name, error->constraint) != 0)
 			continue;
 		if (c->field)
-			err_field(&err, c->field, "%s", c->text);
-		snprintf(err.text, sizeof(err.text), "%s", c->text);
-		err.code = error->code;
+			err_field(&err, c->field, "%s", text);
+		snprintf(err.text, sizeof(err.text), "%s", text);
+		err.code = c->code ? c->code : error->code;
 	}
 	resource_reply_fail(work, &err);
-}
-
-bool resource_found(struct resource_work *work,
-		    const struct database_result *result,
-		    const struct database_error *error)
-{
-	if (error)
-		resource_reply_error(work, error);
-	else if (database_rows(result) == 0)
-		resource_reply_code(work, ERR_NOT_FOUND);
-	else
-		return true;
-	return false;
 }
 
 struct value *resource_values_new(struct resource_work *work)

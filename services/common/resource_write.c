@@ -1,18 +1,18 @@
-/* The resource engine's writes: create, update, destroy. */
+/* The resource engine's writes: create, destroy, and what they share with
+ * update (resource_update.c). */
 
 #include "services/common/resource_internal.h"
 
 #include "proto/writer.h"
 
-static const char *version_text(struct resource_work *work)
+const char *resource_version_text(struct resource_work *work)
 {
 	return work->args.if_version > 0
 		       ? resource_number_text(work, work->args.if_version)
 		       : NULL;
 }
 
-/* Decodes the object sent. False: it was answered. */
-static bool read_object(struct resource_work *work, enum record_mode mode)
+bool resource_read_object(struct resource_work *work, enum record_mode mode)
 {
 	struct reader reader;
 	struct err err = {0};
@@ -32,7 +32,7 @@ static const char *sealed_text(struct resource_work *work, struct slice clear)
 
 	if (clear.size == 0)
 		return NULL;
-	secrets_seal(work->store->key, clear, &sealed);
+	secrets_seal(work->store->options.key, clear, &sealed);
 	const char *text = arena_strdup(work->arena, buffer_slice(&sealed));
 
 	buffer_fini(&sealed);
@@ -52,10 +52,9 @@ static const char *stored_text(struct resource_work *work,
 	return text;
 }
 
-/* The text form of a value for its column. */
-static const char *param_text(struct resource_work *work,
-			      const struct field *field,
-			      const struct value *value)
+const char *resource_param_text(struct resource_work *work,
+				const struct field *field,
+				const struct value *value)
 {
 	if (value->kind < VALUE_BOOL && field->fallback.kind != VALUE_ABSENT)
 		value = &field->fallback;
@@ -72,6 +71,7 @@ static const char *param_text(struct resource_work *work,
 		return arena_strdup(work->arena, value->string);
 	case VALUE_LIST:
 	case VALUE_OBJECT:
+	case VALUE_OBJECTS:
 		return stored_text(work, field, value);
 	case VALUE_ABSENT:
 	case VALUE_NULL:
@@ -80,15 +80,207 @@ static const char *param_text(struct resource_work *work,
 	return NULL;
 }
 
+/* ---- the way of every write ---- */
+
+void resource_write_begin(struct resource_work *work, enum event_kind kind)
+{
+	const struct resource_hooks *hooks = work->store->options.hooks;
+
+	work->change = (struct resource_change){
+		.service = work->store->options.service,
+		.call = work->call,
+		.resource = work->store->resource,
+		.kind = kind,
+		.id = work->args.id,
+		.values = work->values,
+	};
+	if (hooks && hooks->before && kind != EVENT_DESTROYED)
+		hooks->before(&work->change);
+	else
+		resource_change_go_on(&work->change);
+}
+
+static void create_run(struct resource_work *work);
+static void destroy_run(struct resource_work *work);
+
+static void run_write(struct resource_work *work)
+{
+	switch (work->change.kind) {
+	case EVENT_CREATED:
+		create_run(work);
+		break;
+	case EVENT_UPDATED:
+		resource_update_run(work);
+		break;
+	case EVENT_DESTROYED:
+		destroy_run(work);
+		break;
+	}
+}
+
+static void hash_next(struct resource_work *work);
+
+static void on_hashed(void *arg, bool good, const char *hash)
+{
+	struct resource_work *work = arg;
+
+	if (!good) {
+		resource_reply_code(work, ERR_INTERNAL);
+		return;
+	}
+	work->values[work->hashed++].string =
+		slice_str(arena_strdup(work->arena, slice_str(hash)));
+	hash_next(work);
+}
+
+/* Hashes the next value that has to be; behind the last one the write runs. */
+static void hash_next(struct resource_work *work)
+{
+	const struct record *record = work->store->resource->record;
+
+	for (; work->values && work->hashed < record->count; work->hashed++) {
+		const struct value *value = &work->values[work->hashed];
+
+		if (!(record->fields[work->hashed].flags & FIELD_HASHED) ||
+		    value->kind != VALUE_STR)
+			continue;
+		/* False: it was answered. */
+		if (!passwords_hash(work->store->options.passwords, work->call,
+				    value->string, on_hashed, work))
+			buffer_fini(&work->query.sql);
+		return;
+	}
+	run_write(work);
+}
+
+void resource_change_go_on(struct resource_change *change)
+{
+	struct resource_work *work = (struct resource_work *)change;
+
+	/* A hook that ends with the process, behind its database. */
+	if (change->service && !change->service->database)
+		resource_reply_code(work, ERR_UNAVAILABLE);
+	else
+		hash_next(work);
+}
+
+void resource_change_answer(struct resource_change *change)
+{
+	struct resource_work *work = (struct resource_work *)change;
+
+	resource_reply_ok(work, work->version);
+}
+
+void resource_write_end(struct resource_work *work)
+{
+	const struct resource_hooks *hooks = work->store->options.hooks;
+
+	work->change.id = work->args.id;
+	if (hooks && hooks->after)
+		hooks->after(&work->change);
+	else
+		resource_change_answer(&work->change);
+}
+
+static void on_seen(void *arg, const struct database_result *result,
+		    const struct database_error *error)
+{
+	struct resource_work *work = arg;
+
+	if (error)
+		resource_reply_error(work, error);
+	else
+		resource_reply_code(work, database_rows(result) > 0
+						  ? ERR_FORBIDDEN
+						  : ERR_NOT_FOUND);
+}
+
+void resource_reply_missed(struct resource_work *work)
+{
+	const struct resource_scope *scope = work->reach->scope;
+
+	if (!scope || !scope->loan) {
+		resource_reply_code(work, ERR_NOT_FOUND);
+		return;
+	}
+	/* The caller and the id come first here and there. */
+	work->query.param_count = resource_scope_params(scope) + 1;
+	resource_run(work, DATABASE_READ, &work->reach->get, on_seen);
+}
+
+bool resource_met(struct resource_work *work,
+		  const struct database_result *result,
+		  const struct database_error *error)
+{
+	if (error)
+		resource_reply_error(work, error);
+	else if (database_rows(result) == 0)
+		resource_reply_missed(work);
+	else
+		return true;
+	return false;
+}
+
+/* ---- create ---- */
+
+/* A nested record without the secrets in it. */
+static struct value masked(struct resource_work *work,
+			   const struct field *field, const struct value *value)
+{
+	const struct record *record = field->record;
+	struct value copy = *value;
+
+	if (value->kind != VALUE_OBJECT)
+		return copy;
+	copy.members =
+		arena_alloc(work->arena, record->count * sizeof(struct value));
+	for (size_t i = 0; i < record->count; i++)
+		if (!(record->fields[i].flags & FIELD_SECRET))
+			copy.members[i] = value->members[i];
+	return copy;
+}
+
+/* The object made, for the audit log: JSON text of what may stand there. */
+static const char *made_text(struct resource_work *work)
+{
+	const struct record *record = work->store->resource->record;
+	struct buffer json = {0};
+	const char *joint = "";
+
+	buffer_append_char(&json, '{');
+	for (size_t i = 0; i < record->count; i++) {
+		const struct field *field = &record->fields[i];
+
+		if (!resource_takes(work->reach->scope, field) ||
+		    !resource_is_audited(field))
+			continue;
+		const struct value shown =
+			masked(work, field, &work->values[i]);
+
+		buffer_printf(&json, "%s\"%s\": ", joint, field->name);
+		record_store(field, &shown, &json);
+		joint = ", ";
+	}
+	buffer_append_char(&json, '}');
+	const char *text = arena_strdup(work->arena, buffer_slice(&json));
+
+	buffer_fini(&json);
+	return text;
+}
+
 static void add_columns(struct resource_work *work)
 {
 	const struct record *record = work->store->resource->record;
 
 	for (size_t i = 0; i < record->count; i++)
-		if (resource_is_stored(&record->fields[i]))
-			resource_param_add(work,
-					   param_text(work, &record->fields[i],
-						      &work->values[i]));
+		if (resource_takes(work->reach->scope, &record->fields[i]))
+			resource_param_add(
+				work,
+				resource_param_text(work, &record->fields[i],
+						    &work->values[i]));
+	resource_audit_params_add(work);
+	if (work->store->resource->audit)
+		resource_param_add(work, made_text(work));
 }
 
 /* fresh: it was made now, and not by an earlier call with the same key. */
@@ -96,15 +288,18 @@ static void reply_created(struct resource_work *work,
 			  const struct database_result *result, bool fresh)
 {
 	struct buffer *out = bus_call_body(work->call);
-	const int64_t id = database_int(result, 0, 0);
-	const int64_t version = database_int(result, 0, 1);
 
-	if (fresh)
-		resource_publish(work, id, version, EVENT_CREATED);
+	work->args.id = database_int(result, 0, 0);
+	work->version = database_int(result, 0, 1);
 	writer_map(out, 1);
 	writer_text(out, "id");
-	writer_id(out, id);
-	resource_reply_ok(work, version);
+	writer_id(out, work->args.id);
+	if (!fresh) {
+		resource_reply_ok(work, work->version);
+		return;
+	}
+	resource_publish(work, work->args.id, work->version, EVENT_CREATED);
+	resource_write_end(work);
 }
 
 static void on_created(void *arg, const struct database_result *result,
@@ -112,11 +307,26 @@ static void on_created(void *arg, const struct database_result *result,
 {
 	struct resource_work *work = arg;
 
-	if (error) {
+	if (error)
 		resource_reply_error(work, error);
+	else if (database_rows(result) == 0)
+		resource_reply_code(work, ERR_FORBIDDEN);
+	else
+		reply_created(work, result, true);
+}
+
+static void reply_created_once(struct resource_work *work,
+			       const struct database_result *result)
+{
+	struct err err;
+
+	if (database_bool(result, 0, 2)) {
+		reply_created(work, result, database_bool(result, 0, 3));
 		return;
 	}
-	reply_created(work, result, true);
+	err_set(&err, ERR_CONFLICT,
+		"this Idempotency-Key was used with another body");
+	resource_reply_fail(work, &err);
 }
 
 static void on_created_once(void *arg, const struct database_result *result,
@@ -128,37 +338,44 @@ static void on_created_once(void *arg, const struct database_result *result,
 	if (error && strcmp(error->constraint, "idempotency_keys_pkey") == 0 &&
 	    !work->lost_to_key) {
 		work->lost_to_key = true;
-		resource_run(work, DATABASE_WRITE, &work->store->create_once,
+		resource_run(work, DATABASE_WRITE, &work->reach->create_once,
 			     on_created_once);
 		return;
 	}
-	if (error) {
+	if (error)
 		resource_reply_error(work, error);
-		return;
-	}
-	if (!database_bool(result, 0, 2)) {
-		struct err err;
-
-		err_set(&err, ERR_CONFLICT,
-			"this Idempotency-Key was used with another body");
-		resource_reply_fail(work, &err);
-		return;
-	}
-	reply_created(work, result, database_bool(result, 0, 3));
+	else if (database_rows(result) == 0)
+		resource_reply_code(work, ERR_FORBIDDEN);
+	else
+		reply_created_once(work, result);
 }
 
-static void create_once(struct resource_work *work)
+/* Who asks, and as which tenant: the key is theirs alone. */
+static const char *key_owner(struct resource_work *work)
 {
 	const struct principal *who = &bus_call_request(work->call)->principal;
+
+	return arena_printf(work->arena, "%d:%lld:%lld", (int)who->kind,
+			    (long long)who->id,
+			    (long long)principal_tenant(who));
+}
+
+static void create_run(struct resource_work *work)
+{
 	char digest[SECRETS_DIGEST_BYTES];
 
+	if (work->args.key.size == 0) {
+		add_columns(work);
+		resource_run(work, DATABASE_WRITE, &work->reach->create,
+			     on_created);
+		return;
+	}
 	secrets_token_digest(work->args.object, digest);
-	resource_param_add(work, arena_printf(work->arena, "%d:%lld", who->kind,
-					      (long long)who->id));
+	resource_param_add(work, key_owner(work));
 	resource_param_add(work, arena_strdup(work->arena, work->args.key));
 	resource_param_add(work, arena_strdup(work->arena, slice_str(digest)));
 	add_columns(work);
-	resource_run(work, DATABASE_WRITE, &work->store->create_once,
+	resource_run(work, DATABASE_WRITE, &work->reach->create_once,
 		     on_created_once);
 }
 
@@ -168,201 +385,51 @@ void resource_create(void *service, struct bus_call *call)
 	struct err err = {0};
 
 	(void)service;
-	if (!work || !read_object(work, RECORD_CREATE))
+	if (!work || !resource_read_object(work, RECORD_CREATE))
 		return;
 	const struct resource *r = work->store->resource;
 
 	record_default(r->record, work->values);
-	if (r->complete && r->complete(work->values, work->arena, &err)) {
+	if (r->complete &&
+	    r->complete(work->values, &bus_call_request(work->call)->principal,
+			work->arena, &err))
 		resource_reply_fail(work, &err);
-		return;
-	}
-	if (work->args.key.size > 0) {
-		create_once(work);
-		return;
-	}
-	add_columns(work);
-	resource_run(work, DATABASE_WRITE, &work->store->create, on_created);
-}
-
-static bool is_fixed(const struct resource_work *work, size_t i)
-{
-	return (work->store->resource->record->fields[i].flags &
-		FIELD_IMMUTABLE) &&
-	       work->values[i].kind != VALUE_ABSENT;
-}
-
-/* "t.column || $n", and behind it the same for each record within the record:
- * || alone would put what was sent in the old one's place. A stored null is
- * none. */
-static void append_merge(struct resource_work *work, const struct field *field,
-			 const struct value *value)
-{
-	const struct record *record = field->record;
-	struct buffer *sql = &work->query.sql;
-	const char *joint = " || jsonb_build_object(";
-	bool deep = false;
-
-	buffer_printf(sql, "t.%s || ", field->column);
-	query_param(&work->query, param_text(work, field, value));
-	buffer_append_str(sql, "::jsonb");
-	for (size_t i = 0; i < record->count; i++) {
-		const char *name = record->fields[i].name;
-
-		if (value->members[i].kind != VALUE_OBJECT)
-			continue;
-		buffer_printf(sql,
-			      "%s'%s', coalesce(nullif(t.%s -> '%s', 'null'), "
-			      "'{}') || ($%zu::jsonb -> '%s')",
-			      joint, name, field->column, name,
-			      work->query.param_count, name);
-		joint = ", ";
-		deep = true;
-	}
-	buffer_append_str(sql, deep ? "), " : ", ");
-}
-
-/* ", column = $n" of what the client changes. A nested record is merged: its
- * members that were not said stay. */
-static void append_changes(struct resource_work *work)
-{
-	const struct record *record = work->store->resource->record;
-	struct buffer *sql = &work->query.sql;
-
-	for (size_t i = 0; i < record->count; i++) {
-		const struct field *field = &record->fields[i];
-		const struct value *value = &work->values[i];
-
-		if (!resource_is_stored(field) || value->kind == VALUE_ABSENT ||
-		    (field->flags & FIELD_IMMUTABLE))
-			continue;
-		work->changes = true;
-		buffer_printf(sql, "%s = ", field->column);
-		if (value->kind == VALUE_OBJECT) {
-			append_merge(work, field, value);
-			continue;
-		}
-		query_param(&work->query, param_text(work, field, value));
-		buffer_printf(sql, "::%s, ", resource_sql_type(field));
-	}
-	buffer_append_str(sql, work->changes ? "version = t.version + 1, "
-					       "updated_at = now()"
-					     : "version = t.version");
-}
-
-/* $1 id, $2 version or null, then the fixed fields that were sent. */
-enum { FIRST_FIXED_PARAM = 3 };
-
-/* "old.brand IS NOT DISTINCT FROM $3" for each of these, behind a joint. */
-static void append_fixed(struct resource_work *work, const char *joint)
-{
-	const struct record *record = work->store->resource->record;
-	size_t param = FIRST_FIXED_PARAM;
-
-	for (size_t i = 0; i < record->count; i++)
-		if (is_fixed(work, i))
-			buffer_printf(&work->query.sql,
-				      "%sold.%s IS NOT DISTINCT FROM $%zu::%s",
-				      joint, record->fields[i].column, param++,
-				      resource_sql_type(&record->fields[i]));
-}
-
-/* One row where the id exists: the new version, or null and the reasons: is
- * the version the asked one, is each fixed field as it was. */
-static void update_sql(struct resource_work *work)
-{
-	const struct resource *r = work->store->resource;
-	struct buffer *sql = &work->query.sql;
-	const char *same_version = "old.version = "
-				   "coalesce($2::bigint, old.version)";
-
-	buffer_printf(sql,
-		      "WITH old AS (SELECT * FROM %s.%s WHERE id = $1 "
-		      "FOR UPDATE), done AS (UPDATE %s.%s t SET ",
-		      r->schema, r->table, r->schema, r->table);
-	append_changes(work);
-	buffer_printf(sql, " FROM old WHERE t.id = old.id AND %s",
-		      same_version);
-	append_fixed(work, " AND ");
-	buffer_printf(sql, " RETURNING t.version) SELECT done.version, %s",
-		      same_version);
-	append_fixed(work, ", ");
-	buffer_append_str(sql, " FROM old LEFT JOIN done ON true");
-}
-
-static void reply_fixed(struct resource_work *work,
-			const struct database_result *result)
-{
-	const struct record *record = work->store->resource->record;
-	struct err err = {0};
-	size_t column = 2;
-
-	for (size_t i = 0; i < record->count; i++)
-		if (is_fixed(work, i) && !database_bool(result, 0, column++))
-			err_field(&err, record->fields[i].name,
-				  "cannot be changed");
-	resource_reply_fail(work, &err);
-}
-
-static void reply_updated(struct resource_work *work, int64_t version)
-{
-	if (work->changes)
-		resource_publish(work, work->args.id, version, EVENT_UPDATED);
-	resource_reply_ok(work, version);
-}
-
-static void on_updated(void *arg, const struct database_result *result,
-		       const struct database_error *error)
-{
-	struct resource_work *work = arg;
-
-	if (!resource_found(work, result, error))
-		return;
-	if (!database_null(result, 0, 0))
-		reply_updated(work, database_int(result, 0, 0));
-	else if (!database_bool(result, 0, 1))
-		resource_reply_code(work, ERR_PRECONDITION);
 	else
-		reply_fixed(work, result);
+		resource_write_begin(work, EVENT_CREATED);
 }
 
-void resource_update(void *service, struct bus_call *call)
-{
-	struct resource_work *work = resource_work_begin(call, true);
+/* ---- destroy ---- */
 
-	(void)service;
-	if (!work || !read_object(work, RECORD_UPDATE))
-		return;
-	const struct record *record = work->store->resource->record;
-
-	resource_param_add(work, resource_number_text(work, work->args.id));
-	resource_param_add(work, version_text(work));
-	for (size_t i = 0; i < record->count; i++)
-		if (is_fixed(work, i))
-			resource_param_add(work,
-					   param_text(work, &record->fields[i],
-						      &work->values[i]));
-	update_sql(work);
-	resource_run_query(work, DATABASE_WRITE, on_updated);
-}
-
-static void reply_destroyed(struct resource_work *work, int64_t version)
-{
-	resource_publish(work, work->args.id, version, EVENT_DESTROYED);
-	resource_reply_ok(work, 0);
-}
+/* Columns of its answer. */
+enum { DESTROYED_GONE, DESTROYED_VERSION, DESTROYED_PERMITTED };
 
 static void on_destroyed(void *arg, const struct database_result *result,
 			 const struct database_error *error)
 {
 	struct resource_work *work = arg;
 
-	if (!resource_found(work, result, error))
+	if (!resource_met(work, result, error))
 		return;
-	if (!database_bool(result, 0, 0))
+	if (!database_bool(result, 0, DESTROYED_PERMITTED)) {
+		resource_reply_code(work, ERR_FORBIDDEN);
+		return;
+	}
+	if (!database_bool(result, 0, DESTROYED_GONE)) {
 		resource_reply_code(work, ERR_PRECONDITION);
-	else
-		reply_destroyed(work, database_int(result, 0, 1));
+		return;
+	}
+	resource_publish(work, work->args.id,
+			 database_int(result, 0, DESTROYED_VERSION),
+			 EVENT_DESTROYED);
+	resource_write_end(work);
+}
+
+static void destroy_run(struct resource_work *work)
+{
+	resource_param_add(work, resource_number_text(work, work->args.id));
+	resource_param_add(work, resource_version_text(work));
+	resource_audit_params_add(work);
+	resource_run(work, DATABASE_WRITE, &work->reach->destroy, on_destroyed);
 }
 
 void resource_destroy(void *service, struct bus_call *call)
@@ -370,9 +437,6 @@ void resource_destroy(void *service, struct bus_call *call)
 	struct resource_work *work = resource_work_begin(call, true);
 
 	(void)service;
-	if (!work)
-		return;
-	resource_param_add(work, resource_number_text(work, work->args.id));
-	resource_param_add(work, version_text(work));
-	resource_run(work, DATABASE_WRITE, &work->store->destroy, on_destroyed);
+	if (work)
+		resource_write_begin(work, EVENT_DESTROYED);
 }

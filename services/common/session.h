@@ -9,9 +9,11 @@
  *                                      refresh digest]; TTL SESSION_ACCESS_S
  *   refresh:<digest of refresh token>  msgpack [principal, access digest];
  *                                      TTL SESSION_REFRESH_S
- *   sessions:<kind>:<id>               sorted set of both keys of a principal
- *                                      by when they end, so that a changed
- *                                      password ends them all
+ *   sessions:<id>                      sorted set of both keys by when they
+ *                                      end: one for each id of the principal
+ *                                      (its own, its tenant's, its dealer's),
+ *                                      so that a changed password, a disabled
+ *                                      tenant or dealer ends them all
  *
  * Every change is one script, hence atomic: a refresh token works once. Values
  * that cannot be read count as absent.
@@ -72,9 +74,17 @@ void session_refresh(struct cache *cache, struct slice refresh_token,
 void session_end(struct cache *cache, struct slice access_token,
 		 uint32_t deadline_ms, session_done_fn *done, void *arg);
 
-/* Ends every session of a principal that there is when it is called, and those
- * made from them meanwhile. */
-void session_end_all(struct cache *cache, enum principal_kind kind, int64_t id,
-		     uint32_t deadline_ms, session_done_fn *done, void *arg);
+/* The same session from now on acts as a tenant (0: as itself again): both
+ * tokens stay, and their life goes on as it was. ERR_UNAUTHORIZED: no such
+ * session. */
+void session_act_as(struct cache *cache, struct slice access_token,
+		    int64_t tenant_id, uint32_t deadline_ms,
+		    session_done_fn *done, void *arg);
+
+/* Ends every session that there is when it is called, and those made from them
+ * meanwhile, of a principal, or of all of a tenant or a dealer: ids are those
+ * of trunkline.next_id(), unique over all of them. */
+void session_end_all(struct cache *cache, int64_t id, uint32_t deadline_ms,
+		     session_done_fn *done, void *arg);
 
 #endif

@@ -4,19 +4,12 @@
 #include "proto/writer.h"
 #include "services/common/bus_client.h"
 #include "services/common/bus_record.h"
+#include "services/provider/ask.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
-/* A registrar that is away must not make the answer wait. */
-enum { REGISTRAR_DEADLINE_MS = 500 };
-
-/* One request, in the call's arena. */
-struct work {
-	const struct resource_service *service;
-	struct bus_call *call;
-	const char *params[1];
-};
+/* A registrar that is away must not make the answer of a status wait. */
+enum { STATUS_DEADLINE_MS = 500 };
 
 enum err_code status_start(struct resource_service *service, struct err *err)
 {
@@ -36,61 +29,162 @@ void status_stop(struct resource_service *service)
 	bus_client_free(service->own);
 }
 
+/* ---- what the registrar says ---- */
+
 static void on_told(void *arg, const struct reply *reply, const struct err *err)
 {
 	struct bus_call *call = arg;
+
+	if (err) {
+		bus_reply_error(call, err);
+		return;
+	}
+	writer_raw(bus_call_body(call), reply->body);
+	bus_reply_ok(call, reply->object_version);
+}
+
+/* The trunk is there: who does not know it yet has not registered it. */
+static void on_status(void *arg, const struct reply *reply,
+		      const struct err *err)
+{
+	struct bus_call *call = arg;
+
+	if (!err) {
+		on_told(arg, reply, NULL);
+		return;
+	}
 	struct buffer *out = bus_call_body(call);
 
-	/* The trunk is there: who does not know it yet has not registered it.
-	 */
-	if (err) {
-		writer_map(out, 1);
-		writer_text(out, "status");
-		writer_text(out, "OFFLINE");
-	} else {
-		writer_raw(out, reply->body);
-	}
+	writer_map(out, 1);
+	writer_text(out, "status");
+	writer_text(out, "OFFLINE");
 	bus_reply_ok(call, 0);
 }
 
-static void on_found(void *arg, const struct database_result *result,
-		     const struct database_error *error)
+/* The call goes on to a method of the registrar, whose answer is its answer. In
+ * our own name: whether the caller may was looked at here. */
+static void relay_trunk(struct ask *ask, const char *method,
+			uint32_t deadline_ms, bus_done_fn *done)
 {
-	struct work *work = arg;
+	struct request request = *bus_call_request(ask->call);
 
-	if (error || database_rows(result) == 0) {
-		bus_reply_code(work->call, error ? error->code : ERR_NOT_FOUND);
-		return;
-	}
-	struct request request = *bus_call_request(work->call);
-
-	request.method = (struct slice)SLICE("registrar.trunk_status");
-	request.deadline_ms = REGISTRAR_DEADLINE_MS;
-	bus_client_call(work->service->own, BUS_READ, &request, on_told,
-			work->call);
+	request.method = slice_str(method);
+	request.deadline_ms = deadline_ms;
+	request.principal.kind = PRINCIPAL_SERVICE;
+	request.principal.acting_as = 0;
+	bus_client_call(ask->service->own, BUS_READ, &request, done, ask->call);
 }
 
-void status_get(void *service, struct bus_call *call)
+/* ---- one trunk ---- */
+
+/* What the caller's look for a trunk tells. */
+enum { SEEN_MAY_CHANGE };
+
+/* False: it was answered. */
+static bool is_seen(struct ask *ask, const struct database_result *result,
+		    const struct database_error *error)
 {
-	struct work *work = arena_alloc(bus_call_arena(call), sizeof(*work));
+	if (!error && database_rows(result) > 0)
+		return true;
+	bus_reply_code(ask->call, error ? error->code : ERR_NOT_FOUND);
+	return false;
+}
+
+static void see(void *service, struct bus_call *call, database_done_fn *done)
+{
+	struct ask *ask = ask_new(service, call);
 	struct value args[ID_FIELDS];
 
 	if (!bus_call_args(call, &id_record, args))
 		return;
-	work->service = service;
-	work->call = call;
-	work->params[0] = arena_printf(bus_call_arena(call), "%" PRId64,
-				       args[ID_ID].integer);
-	const struct database_statement statement = {
-		.lane = DATABASE_READ,
-		.name = "provider.status",
-		.sql = "SELECT 1 FROM provider.providers WHERE id = $1",
-		.params = work->params,
-		.param_count = 1,
-		.deadline_ms = bus_call_left_ms(call),
-		.done = on_found,
-		.arg = work,
-	};
+	ask_number(ask, args[ID_ID].integer);
+	ask_tenant(ask);
+	ask_run(ask, DATABASE_READ, "provider.see",
+		"SELECT ($2::bigint IS NULL OR t.tenant_id IS NOT DISTINCT "
+		"FROM $2) AND " ASK_MAY_CHANGE(
+			2) " FROM provider.providers t WHERE t.id = $1 "
+			   "AND ($2::bigint IS NULL OR t.tenant_id = $2 OR "
+			   "EXISTS "
+			   "(SELECT FROM provider.assignees a "
+			   "WHERE a.provider_id = t.id AND a.tenant_id = $2))",
+		done);
+}
 
-	database_run(work->service->database, &statement);
+static void on_status_seen(void *arg, const struct database_result *result,
+			   const struct database_error *error)
+{
+	struct ask *ask = arg;
+
+	if (is_seen(ask, result, error))
+		relay_trunk(ask, "registrar.trunk_status", STATUS_DEADLINE_MS,
+			    on_status);
+}
+
+void status_get(void *service, struct bus_call *call)
+{
+	see(service, call, on_status_seen);
+}
+
+static void on_registration_seen(void *arg,
+				 const struct database_result *result,
+				 const struct database_error *error)
+{
+	struct ask *ask = arg;
+
+	if (is_seen(ask, result, error))
+		relay_trunk(ask, "registrar.trunk_registration",
+			    bus_call_left_ms(ask->call), on_told);
+}
+
+void status_registration(void *service, struct bus_call *call)
+{
+	see(service, call, on_registration_seen);
+}
+
+static void on_register_seen(void *arg, const struct database_result *result,
+			     const struct database_error *error)
+{
+	struct ask *ask = arg;
+
+	if (!is_seen(ask, result, error))
+		return;
+	if (!database_bool(result, 0, SEEN_MAY_CHANGE))
+		bus_reply_code(ask->call, ERR_FORBIDDEN);
+	else
+		relay_trunk(ask, "registrar.trunk_register",
+			    bus_call_left_ms(ask->call), on_told);
+}
+
+void status_register(void *service, struct bus_call *call)
+{
+	see(service, call, on_register_seen);
+}
+
+/* ---- settings ---- */
+
+static void on_permitted(void *arg, const struct database_result *result,
+			 const struct database_error *error)
+{
+	struct ask *ask = arg;
+
+	if (error || !database_bool(result, 0, 0)) {
+		bus_reply_code(ask->call, error ? error->code : ERR_FORBIDDEN);
+		return;
+	}
+	struct request request = *bus_call_request(ask->call);
+
+	/* Asked as by the caller: which trunks it may make depends on it. */
+	request.method = (struct slice)SLICE("registrar.trial");
+	request.deadline_ms = bus_call_left_ms(ask->call);
+	bus_client_call(ask->service->own, BUS_SLOW, &request, on_told,
+			ask->call);
+}
+
+void status_trial(void *service, struct bus_call *call)
+{
+	struct ask *ask = ask_new(service, call);
+
+	ask_tenant(ask);
+	ask_run(ask, DATABASE_READ, "provider.may_change",
+		"SELECT " ASK_MAY_CHANGE(1), on_permitted);
 }

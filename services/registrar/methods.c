@@ -215,9 +215,8 @@ static void trial(void *service, struct bus_call *call)
 	struct registrar *registrar = service;
 	struct world_trunk settings;
 	struct err err = {0};
-	enum err_code code =
-		trial_settings_read(bus_call_request(call)->args,
-				    bus_call_arena(call), &settings, &err);
+	enum err_code code = trial_settings_read(
+		bus_call_request(call), bus_call_arena(call), &settings, &err);
 
 	if (code == ERR_OK) {
 		char *password = (char *)settings.password;
@@ -238,5 +237,5 @@ const struct bus_method registrar_methods[REGISTRAR_METHODS] = {
 	{"registrar.trunk_status", trunk_status, READERS},
 	{"registrar.trunk_registration", trunk_registration, READERS},
 	{"registrar.trunk_register", trunk_register, READERS},
-	{"registrar.trial", trial, READERS},
+	{"registrar.trial", trial, READERS | PRINCIPAL_ADMIN},
 };

@@ -12,6 +12,9 @@
  *   registrar.trunk_register {id}          nil: it registers now
  *   registrar.trial provider_record        trial_record: a dry run, see trial.h
  *
+ * Of single trunks the provider service asks, which knows who may see them
+ * (services/provider/status.h).
+ *
  * ERR_UNAVAILABLE: not everything was read yet, or another registrar has the
  * trunk.
  */

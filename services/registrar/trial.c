@@ -618,21 +618,23 @@ enum err_code trial_start(struct trials *trials,
 	return ERR_OK;
 }
 
-enum err_code trial_settings_read(struct slice msgpack, struct arena *arena,
-				  struct world_trunk *out, struct err *err)
+enum err_code trial_settings_read(const struct request *request,
+				  struct arena *arena, struct world_trunk *out,
+				  struct err *err)
 {
 	struct value *values =
 		arena_alloc(arena, provider_record.count * sizeof(*values));
 	struct reader reader;
 
-	reader_init(&reader, msgpack);
+	reader_init(&reader, request->args);
 	enum err_code code = record_decode(&provider_record, RECORD_CREATE,
 					   &reader, arena, values, err);
 
 	if (code != ERR_OK)
 		return code;
 	record_default(&provider_record, values);
-	code = (enum err_code)provider_resource.complete(values, arena, err);
+	code = (enum err_code)provider_resource.complete(
+		values, &request->principal, arena, err);
 	if (code != ERR_OK)
 		return code;
 	*out = (struct world_trunk){0};

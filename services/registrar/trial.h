@@ -25,6 +25,7 @@
 #include "proto/arena.h"
 #include "proto/buffer.h"
 #include "proto/error.h"
+#include "proto/message.h"
 #include "services/registrar/ladder.h"
 #include "services/registrar/status.h"
 #include "services/registrar/trunk.h"
@@ -95,10 +96,12 @@ enum err_code trial_start(struct trials *trials,
 			  uint32_t deadline_ms, trial_fn *fn, void *arg,
 			  struct err *err);
 
-/* Settings off the wire, as provider.create takes them; texts are in the arena.
+/* The settings a request carries, as provider.create takes them from who asks;
+ * texts are in the arena.
  * ERR_VALIDATE, ERR_MALFORMED as of record_decode(). */
-enum err_code trial_settings_read(struct slice msgpack, struct arena *arena,
-				  struct world_trunk *out, struct err *err);
+enum err_code trial_settings_read(const struct request *request,
+				  struct arena *arena, struct world_trunk *out,
+				  struct err *err);
 
 /* Appends a trial_record. */
 void trial_report_encode(const struct trial_report *report, struct buffer *out);

@@ -9,6 +9,8 @@
 #include "services/common/id_table.h"
 #include "services/common/log.h"
 #include "services/common/secrets.h"
+#include "services/registrar/settings.h"
+#include "services/registrar/sip/table.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,16 +18,22 @@
 enum {
 	/* Fields of the largest record read here, asserted by its decoding. */
 	FIELDS_MAX = 64,
-	REALM_BUCKETS = 4096, /* power of two; some 25 trunks each at 100 000 */
+};
+
+/* A host name that some register at. All gateways may register at the same
+ * one: accounts are found by host name and user together. */
+struct realm {
+	struct sip_link link;
+	size_t accounts;
+	char hostname[];
 };
 
 /* One trunk, with the texts its struct points to. */
 struct trunk {
 	struct id_node node; /* first: see id_table.h */
-	struct world_trunk public;
-	struct arena arena;
-	struct trunk *realm_next; /* others whose hostname hashes alike */
-	bool accepting;		  /* in world->realms */
+	struct settings settings;
+	struct sip_link account; /* in world->accounts while realm is set */
+	struct realm *realm;
 };
 
 struct transport {
@@ -42,7 +50,8 @@ struct world {
 	struct follow *key_follow;
 	struct id_table trunks;
 	struct id_table transports;
-	struct trunk *realms[REALM_BUCKETS]; /* enabled ACCEPT_REGISTER ones */
+	struct sip_table realms;
+	struct sip_table accounts; /* enabled ACCEPT_REGISTER trunks */
 };
 
 /* ---- objects off the wire ---- */
@@ -162,104 +171,142 @@ void world_trunk_read(struct world_trunk *trunk, const struct value *values,
 
 /* ---- realms ---- */
 
-/* FNV-1a: host names are the administrators', not an attacker's. */
-static struct trunk **realm_bucket(struct world *world, const char *hostname)
+/* FNV-1a: what is in the tables are the administrators' names, not an
+ * attacker's. */
+static uint64_t text_hash(uint64_t hash, const char *text)
 {
-	uint32_t hash = 2166136261U;
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211U;
+	return hash;
+}
 
-	for (; *hostname; hostname++)
-		hash = (hash ^ (unsigned char)*hostname) * 16777619U;
-	return &world->realms[hash & (REALM_BUCKETS - 1)];
+static uint64_t realm_hash(const char *hostname)
+{
+	return text_hash(14695981039346656037U, hostname);
+}
+
+static uint64_t account_hash(const char *hostname, const char *auth_id)
+{
+	return text_hash(text_hash(realm_hash(hostname), "@"), auth_id);
+}
+
+static struct realm *realm_find(const struct world *world, const char *hostname)
+{
+	struct sip_link *link =
+		sip_table_first(&world->realms, realm_hash(hostname));
+
+	for (; link; link = sip_table_next(link)) {
+		struct realm *realm = TABLE_OF(link, struct realm, link);
+
+		if (strcmp(realm->hostname, hostname) == 0)
+			return realm;
+	}
+	return NULL;
+}
+
+static struct realm *realm_get(struct world *world, const char *hostname)
+{
+	struct realm *realm = realm_find(world, hostname);
+
+	if (realm)
+		return realm;
+	realm = mem_alloc(sizeof(*realm) + strlen(hostname) + 1);
+	strcpy(realm->hostname, hostname);
+	sip_table_add(&world->realms, &realm->link, realm_hash(hostname));
+	return realm;
 }
 
 static void realm_leave(struct world *world, struct trunk *trunk)
 {
-	if (!trunk->accepting)
-		return;
-	struct trunk **at = realm_bucket(world, trunk->public.hostname);
+	struct realm *realm = trunk->realm;
 
-	while (*at != trunk)
-		at = &(*at)->realm_next;
-	*at = trunk->realm_next;
-	trunk->accepting = false;
+	if (!realm)
+		return;
+	sip_table_remove(&world->accounts, &trunk->account);
+	trunk->realm = NULL;
+	if (--realm->accounts > 0)
+		return;
+	sip_table_remove(&world->realms, &realm->link);
+	free(realm);
 }
 
 static void realm_enter(struct world *world, struct trunk *trunk)
 {
-	if (trunk->public.auth != WORLD_ACCEPT_REGISTER ||
-	    !trunk->public.enabled)
+	const struct world_trunk *public = &trunk->settings.trunk;
+
+	if (public->auth != WORLD_ACCEPT_REGISTER || !public->enabled)
 		return;
-	struct trunk **bucket = realm_bucket(world, trunk->public.hostname);
-
-	trunk->realm_next = *bucket;
-	*bucket = trunk;
-	trunk->accepting = true;
-}
-
-static const struct trunk *realm_find(const struct world *world,
-				      const char *hostname, const char *auth_id)
-{
-	/* Looking changes nothing. */
-	struct trunk *at = *realm_bucket((struct world *)world, hostname);
-
-	for (; at; at = at->realm_next)
-		if (strcmp(at->public.hostname, hostname) == 0 &&
-		    (!auth_id || strcmp(at->public.auth_id, auth_id) == 0))
-			return at;
-	return NULL;
+	trunk->realm = realm_get(world, public->hostname);
+	trunk->realm->accounts++;
+	sip_table_add(&world->accounts, &trunk->account,
+		      account_hash(public->hostname, public->auth_id));
 }
 
 /* ---- trunks ---- */
 
-static void trunk_forget(struct trunk *trunk)
+static struct trunk *trunk_find(const struct world *world, int64_t id)
 {
-	char *password = (char *)trunk->public.password;
+	return (struct trunk *)id_table_find(&world->trunks, id);
+}
 
-	if (password && password[0] != '\0')
-		secrets_wipe(password, strlen(password));
-	arena_fini(&trunk->arena);
+static struct trunk *trunk_get(struct world *world, int64_t id)
+{
+	struct trunk *trunk = trunk_find(world, id);
+
+	if (trunk)
+		return trunk;
+	trunk = mem_alloc(sizeof(*trunk));
+	trunk->node.id = id;
+	id_table_add(&world->trunks, &trunk->node);
+	return trunk;
+}
+
+static void trunk_set(struct world *world, const struct world_trunk *public)
+{
+	struct trunk *trunk = trunk_get(world, public->id);
+
+	realm_leave(world, trunk);
+	settings_fini(&trunk->settings);
+	settings_init(&trunk->settings, public);
+	realm_enter(world, trunk);
+	world->listener.on_trunk(world->listener.arg, &trunk->settings.trunk);
+}
+
+/* The arena holds the password too, which the listener's copies outlive. */
+static void password_wipe(const struct world_trunk *public)
+{
+	char *password = (char *)public->password;
+
+	secrets_wipe(password, strlen(password));
 }
 
 static void on_trunk(void *arg, int64_t id, uint64_t version,
 		     struct slice msgpack)
 {
-	struct world *world = arg;
-	struct trunk *trunk = (struct trunk *)id_table_find(&world->trunks, id);
+	struct world_trunk public = {.id = id, .version = version};
 	struct arena arena = {0};
 	struct object object;
 
-	if (!object_read(&object, provider_resource.record, msgpack, &arena)) {
-		arena_fini(&arena);
-		return;
+	if (object_read(&object, provider_resource.record, msgpack, &arena)) {
+		trunk_fill(&public, &object, &arena);
+		trunk_set(arg, &public);
+		password_wipe(&public);
 	}
-	if (trunk) {
-		realm_leave(world, trunk);
-		trunk_forget(trunk);
-	} else {
-		trunk = mem_alloc(sizeof(*trunk));
-		trunk->node.id = id;
-		id_table_add(&world->trunks, &trunk->node);
-	}
-	trunk->arena = arena;
-	trunk->public.id = id;
-	trunk->public.version = version;
-	trunk_fill(&trunk->public, &object, &trunk->arena);
-	realm_enter(world, trunk);
-	world->listener.on_trunk(world->listener.arg, &trunk->public);
+	arena_fini(&arena);
 }
 
 static void trunk_end(struct world *world, struct trunk *trunk)
 {
 	realm_leave(world, trunk);
 	id_table_remove(&world->trunks, &trunk->node);
-	trunk_forget(trunk);
+	settings_fini(&trunk->settings);
 	free(trunk);
 }
 
 static void on_trunk_removed(void *arg, int64_t id)
 {
 	struct world *world = arg;
-	struct trunk *trunk = (struct trunk *)id_table_find(&world->trunks, id);
+	struct trunk *trunk = trunk_find(world, id);
 
 	if (!trunk)
 		return;
@@ -445,6 +492,8 @@ void world_free(struct world *world)
 		id_table_remove(&world->transports, node);
 		free(node);
 	}
+	sip_table_fini(&world->realms);
+	sip_table_fini(&world->accounts);
 	id_table_fini(&world->trunks);
 	id_table_fini(&world->transports);
 	free(world);
@@ -458,24 +507,32 @@ bool world_synced(const struct world *world)
 
 const struct world_trunk *world_trunk_get(const struct world *world, int64_t id)
 {
-	const struct trunk *trunk =
-		(const struct trunk *)id_table_find(&world->trunks, id);
+	const struct trunk *trunk = trunk_find(world, id);
 
-	return trunk ? &trunk->public : NULL;
+	return trunk ? &trunk->settings.trunk : NULL;
 }
 
 const struct world_trunk *world_trunk_accepting(const struct world *world,
 						const char *hostname,
 						const char *auth_id)
 {
-	const struct trunk *trunk = realm_find(world, hostname, auth_id);
+	struct sip_link *link = sip_table_first(
+		&world->accounts, account_hash(hostname, auth_id));
 
-	return trunk ? &trunk->public : NULL;
+	for (; link; link = sip_table_next(link)) {
+		const struct world_trunk *public =
+			&TABLE_OF(link, struct trunk, account)->settings.trunk;
+
+		if (strcmp(public->hostname, hostname) == 0 &&
+		    strcmp(public->auth_id, auth_id) == 0)
+			return public;
+	}
+	return NULL;
 }
 
 bool world_realm(const struct world *world, const char *hostname)
 {
-	return realm_find(world, hostname, NULL) != NULL;
+	return realm_find(world, hostname) != NULL;
 }
 
 size_t world_trunks(const struct world *world)

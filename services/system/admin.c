@@ -4,7 +4,7 @@
 #include "services/common/bus_record.h"
 #include "services/common/log.h"
 #include "services/common/session.h"
-#include "services/system/system.h"
+#include "services/system/audited.h"
 
 #include <inttypes.h>
 
@@ -33,21 +33,12 @@ static struct change *change_new(struct system *system, struct bus_call *call)
 	return change;
 }
 
-static void run(struct change *change, enum database_lane lane,
-		const char *name, const char *sql, size_t param_count,
-		database_done_fn *done)
+static void run(struct change *change, const struct audited *audited,
+		size_t param_count, database_done_fn *done)
 {
-	database_run(change->system->database,
-		     &(struct database_statement){
-			     .lane = lane,
-			     .name = name,
-			     .sql = sql,
-			     .params = change->params,
-			     .param_count = param_count,
-			     .deadline_ms = bus_call_left_ms(change->call),
-			     .done = done,
-			     .arg = change,
-		     });
+	audited_run(change->system, change->call,
+		    &bus_call_request(change->call)->principal, audited,
+		    change->params, param_count, done, change);
 }
 
 static void log_change(const struct change *change, enum log_level level,
@@ -82,6 +73,36 @@ static bool found(struct change *change, const struct database_result *result,
 	return false;
 }
 
+#define ADMIN_AUDIT                                                            \
+	.action = "UPDATE", .object_type = "SYSTEM", .object_id = "done.id",   \
+	.object_name = "done.name", .source = "done"
+
+/* $1 id, $2 name. */
+static const struct audited rename_account = {
+	.name = "administrator_rename",
+	.with = "old AS (SELECT name FROM system.administrators "
+		"WHERE id = $1), "
+		"done AS (UPDATE system.administrators SET name = $2, "
+		"version = version + 1, updated_at = now() "
+		"WHERE id = $1 RETURNING id, name, version)",
+	.answer = "SELECT version FROM done",
+	.audit = {ADMIN_AUDIT,
+		  .old_state = "(SELECT jsonb_build_object('name', old.name)"
+			       "::text FROM old)",
+		  .new_state = "jsonb_build_object('name', done.name)::text"},
+};
+
+/* $1 id, $2 and $3 the hash as it was and as it shall be. */
+static const struct audited change_password = {
+	.name = "administrator_password",
+	.with = "done AS (UPDATE system.administrators SET password_hash = $3, "
+		"version = version + 1, updated_at = now() "
+		"WHERE id = $1 AND password_hash = $2 "
+		"RETURNING id, name, version)",
+	.answer = "SELECT version FROM done",
+	.audit = {ADMIN_AUDIT},
+};
+
 static void on_renamed(void *arg, const struct database_result *result,
 		       const struct database_error *error)
 {
@@ -108,11 +129,7 @@ void admin_username(void *service, struct bus_call *call)
 
 	change->params[1] = arena_strdup(bus_call_arena(call),
 					 values[ADMIN_USERNAME_NAME].string);
-	run(change, DATABASE_WRITE, "administrator_rename",
-	    "UPDATE system.administrators SET name = $2, "
-	    "version = version + 1, updated_at = now() "
-	    "WHERE id = $1 RETURNING version",
-	    2, on_renamed);
+	run(change, &rename_account, 2, on_renamed);
 }
 
 static void on_sessions_ended(void *arg, enum err_code code)
@@ -144,7 +161,7 @@ static void on_stored(void *arg, const struct database_result *result,
 		return;
 	}
 	change->version = (uint64_t)database_int(result, 0, 0);
-	session_end_all(change->system->cache, PRINCIPAL_SYSTEM,
+	session_end_all(change->system->cache,
 			bus_call_request(change->call)->principal.id,
 			bus_call_left_ms(change->call), on_sessions_ended,
 			change);
@@ -154,7 +171,6 @@ static void on_hashed(void *arg, bool good, const char *hash)
 {
 	struct change *change = arg;
 
-	system_hash_done(change->system);
 	if (!good) {
 		bus_reply_code(change->call, ERR_INTERNAL);
 		return;
@@ -162,11 +178,7 @@ static void on_hashed(void *arg, bool good, const char *hash)
 	change->params[1] = change->old_hash;
 	change->params[2] =
 		arena_strdup(bus_call_arena(change->call), slice_str(hash));
-	run(change, DATABASE_WRITE, "administrator_password",
-	    "UPDATE system.administrators SET password_hash = $3, "
-	    "version = version + 1, updated_at = now() "
-	    "WHERE id = $1 AND password_hash = $2 RETURNING version",
-	    3, on_stored);
+	run(change, &change_password, 3, on_stored);
 }
 
 static void refuse_old(struct change *change)
@@ -188,8 +200,8 @@ static void on_told(void *arg, const struct lockout_verdict *verdict,
 	if (!change->good)
 		refuse_old(change);
 	else
-		system_hash(change->system, change->call, change->new_password,
-			    on_hashed, change);
+		passwords_hash(change->system->passwords, change->call,
+			       change->new_password, on_hashed, change);
 }
 
 /* Counted with the sign-ins: who has but a session must not find out the
@@ -199,7 +211,6 @@ static void on_old_checked(void *arg, bool good, const char *hash)
 	struct change *change = arg;
 
 	(void)hash;
-	system_hash_done(change->system);
 	change->good = good;
 	lockout_tell(change->system->cache,
 		     bus_call_request(change->call)->principal.address,
@@ -216,8 +227,9 @@ static void on_hash_found(void *arg, const struct database_result *result,
 		return;
 	change->old_hash = arena_strdup(bus_call_arena(change->call),
 					database_cell(result, 0, 0));
-	system_hash_check(change->system, change->call, change->old_password,
-			  change->old_hash, on_old_checked, change);
+	passwords_check(change->system->passwords, change->call,
+			change->old_password, change->old_hash, on_old_checked,
+			change);
 }
 
 void admin_password(void *service, struct bus_call *call)
@@ -231,7 +243,16 @@ void admin_password(void *service, struct bus_call *call)
 
 	change->old_password = values[ADMIN_PASSWORD_OLD_PASSWORD].string;
 	change->new_password = values[ADMIN_PASSWORD_NEW_PASSWORD].string;
-	run(change, DATABASE_READ, "administrator_hash",
-	    "SELECT password_hash FROM system.administrators WHERE id = $1", 1,
-	    on_hash_found);
+	database_run(change->system->database,
+		     &(struct database_statement){
+			     .lane = DATABASE_READ,
+			     .name = "administrator_hash",
+			     .sql = "SELECT password_hash "
+				    "FROM system.administrators WHERE id = $1",
+			     .params = change->params,
+			     .param_count = 1,
+			     .deadline_ms = bus_call_left_ms(call),
+			     .done = on_hash_found,
+			     .arg = change,
+		     });
 }

@@ -4,47 +4,11 @@
 #include "services/common/bus_record.h"
 #include "services/common/log.h"
 #include "services/common/session.h"
-#include "services/system/system.h"
+#include "services/system/account.h"
+#include "services/system/sign_in.h"
 
+#include <inttypes.h>
 #include <time.h>
-
-static const char system_admin_role[] = "SystemAdmin";
-
-/*
- * One sign-in:
- *
- *   ASKED    may this address try?       Redis
- *   FOUND    whose name is it?           PostgreSQL
- *   CHECKED  is it the password?         pool
- *   TOLD     counted, or cleared         Redis
- *   MADE     a session                   Redis
- *
- * Each step ends in the on_...() that begins the next one, or answers. In the
- * arena of its call; its texts are views into the request.
- */
-struct sign_in {
-	struct system *system;
-	struct bus_call *call;
-	const struct record *answer; /* token_set_ or login_tokens_record */
-	struct slice name;
-	struct slice password;
-	bool of_tenant; /* with a domain */
-	bool good;	/* the password */
-	const char *params[1];
-	struct principal principal;
-};
-
-static struct sign_in *sign_in_new(struct system *system, struct bus_call *call,
-				   const struct record *answer)
-{
-	struct sign_in *sign_in =
-		arena_alloc(bus_call_arena(call), sizeof(*sign_in));
-
-	sign_in->system = system;
-	sign_in->call = call;
-	sign_in->answer = answer;
-	return sign_in;
-}
 
 static int64_t seconds_until(int64_t time_s)
 {
@@ -64,8 +28,10 @@ static struct value int_value(int64_t number)
 }
 
 static void reply_token_set(struct bus_call *call,
-			    const struct session_tokens *tokens)
+			    const struct session_tokens *tokens,
+			    const struct principal *principal)
 {
+	(void)principal;
 	bus_reply_record(
 		call, &token_set_record,
 		(const struct value[TOKEN_SET_FIELDS]){
@@ -80,7 +46,7 @@ static void reply_token_set(struct bus_call *call,
 
 static void reply_login_tokens(struct bus_call *call,
 			       const struct session_tokens *tokens,
-			       struct slice role)
+			       const struct principal *principal)
 {
 	bus_reply_record(
 		call, &login_tokens_record,
@@ -94,186 +60,141 @@ static void reply_login_tokens(struct bus_call *call,
 			[LOGIN_TOKENS_EXPIRES_IN] =
 				int_value(seconds_until(tokens->expires_at)),
 			[LOGIN_TOKENS_ROLE] = {.kind = VALUE_STR,
-					       .string = role},
+					       .string =
+						       account_role(principal)},
 		},
 		0);
 }
 
-static void log_sign_in(const struct sign_in *sign_in, enum log_level level,
-			const char *event)
-{
-	const struct request *request = bus_call_request(sign_in->call);
-
-	log_event(level, event, LOG_SLICE("request", request->request_id),
-		  LOG_SLICE("name", sign_in->name),
-		  LOG_SLICE("address", request->principal.address));
-}
-
-static void on_made(void *arg, const struct session_tokens *tokens,
-		    enum err_code code)
-{
-	struct sign_in *sign_in = arg;
-
-	if (code) {
-		bus_reply_code(sign_in->call, code);
-		return;
-	}
-	sign_in->system->signed_in++;
-	log_sign_in(sign_in, LOG_INFO, "auth.signed_in");
-	if (sign_in->answer == &login_tokens_record)
-		reply_login_tokens(sign_in->call, tokens,
-				   sign_in->principal.role);
-	else
-		reply_token_set(sign_in->call, tokens);
-}
-
-static void refuse_wrong(struct sign_in *sign_in, bool filled)
-{
-	sign_in->system->refused++;
-	log_sign_in(sign_in, LOG_WARN, "auth.refused");
-	if (filled)
-		log_sign_in(sign_in, LOG_WARN, "auth.locked");
-	bus_reply_code(sign_in->call, ERR_SIGN_IN);
-}
-
-static void on_told(void *arg, const struct lockout_verdict *verdict,
-		    enum err_code code)
-{
-	struct sign_in *sign_in = arg;
-
-	if (!system_admits(sign_in->system, sign_in->call, verdict, code))
-		return;
-	if (!sign_in->good)
-		refuse_wrong(sign_in, verdict->filled);
-	else
-		session_create(sign_in->system->cache, &sign_in->principal,
-			       bus_call_left_ms(sign_in->call), on_made,
-			       sign_in);
-}
-
-static void tell(struct sign_in *sign_in, enum lockout_event event,
-		 lockout_fn *done)
-{
-	const struct request *request = bus_call_request(sign_in->call);
-
-	lockout_tell(sign_in->system->cache, request->principal.address, event,
-		     bus_call_left_ms(sign_in->call), done, sign_in);
-}
-
-static void on_checked(void *arg, bool good, const char *hash)
-{
-	struct sign_in *sign_in = arg;
-
-	(void)hash;
-	system_hash_done(sign_in->system);
-	sign_in->good = good;
-	tell(sign_in, good ? LOCKOUT_PASSED : LOCKOUT_FAILED, on_told);
-}
-
-/* hash NULL: an unknown name, which takes as long. */
-static void check(struct sign_in *sign_in, const char *hash)
-{
-	system_hash_check(sign_in->system, sign_in->call, sign_in->password,
-			  hash, on_checked, sign_in);
-}
-
-static void on_found(void *arg, const struct database_result *result,
-		     const struct database_error *error)
-{
-	struct sign_in *sign_in = arg;
-	struct principal *principal = &sign_in->principal;
-
-	if (error) {
-		bus_reply_code(sign_in->call, error->code);
-		return;
-	}
-	if (database_rows(result) == 0) {
-		check(sign_in, NULL);
-		return;
-	}
-	principal->kind = PRINCIPAL_SYSTEM;
-	principal->id = database_int(result, 0, 0);
-	principal->role = slice_str(system_admin_role);
-	principal->name = sign_in->name;
-	principal->address = bus_call_request(sign_in->call)->principal.address;
-	check(sign_in, database_cell(result, 0, 1).data);
-}
-
-static void find(struct sign_in *sign_in)
-{
-	sign_in->params[0] =
-		arena_strdup(bus_call_arena(sign_in->call), sign_in->name);
-	database_run(sign_in->system->database,
-		     &(struct database_statement){
-			     .lane = DATABASE_READ,
-			     .name = "administrator_by_name",
-			     .sql = "SELECT id, password_hash "
-				    "FROM system.administrators "
-				    "WHERE name = $1",
-			     .params = sign_in->params,
-			     .param_count = 1,
-			     .deadline_ms = bus_call_left_ms(sign_in->call),
-			     .done = on_found,
-			     .arg = sign_in,
-		     });
-}
-
-static void on_asked(void *arg, const struct lockout_verdict *verdict,
-		     enum err_code code)
-{
-	struct sign_in *sign_in = arg;
-
-	if (!system_admits(sign_in->system, sign_in->call, verdict, code))
-		return;
-	if (sign_in->of_tenant)
-		/* No tenant is kept here yet, so this is no user's name. */
-		check(sign_in, NULL);
-	else
-		find(sign_in);
-}
-
 static void sign_in_by_name(struct system *system, struct bus_call *call,
-			    const struct record *answer)
+			    sign_in_reply_fn *reply)
 {
 	struct value values[SIGN_IN_FIELDS];
 
-	if (!bus_call_args(call, &sign_in_record, values))
-		return;
-
-	struct sign_in *sign_in = sign_in_new(system, call, answer);
-
-	sign_in->name = values[SIGN_IN_USERNAME].string;
-	sign_in->password = values[SIGN_IN_PASSWORD].string;
-	sign_in->of_tenant = values[SIGN_IN_DOMAIN].kind == VALUE_STR;
-	tell(sign_in, LOCKOUT_ASKED, on_asked);
+	if (bus_call_args(call, &sign_in_record, values))
+		sign_in_run(system, call,
+			    &(struct sign_in_request){
+				    .name = values[SIGN_IN_USERNAME].string,
+				    .password = values[SIGN_IN_PASSWORD].string,
+				    .domain = values[SIGN_IN_DOMAIN].string,
+				    .reply = reply});
 }
 
 void auth_sign_in(void *service, struct bus_call *call)
 {
-	sign_in_by_name(service, call, &token_set_record);
+	sign_in_by_name(service, call, reply_token_set);
 }
 
 void auth_login(void *service, struct bus_call *call)
 {
-	sign_in_by_name(service, call, &login_tokens_record);
+	sign_in_by_name(service, call, reply_login_tokens);
+}
+
+/*
+ * A refresh: the tokens are exchanged, then it is looked whether the account
+ * may still sign in, and act as the tenant it acts as. What disables an account
+ * ends its sessions; this is for what went wrong then, and for tenants that
+ * changed hands meanwhile. The tokens are shown last. In the arena of its call.
+ */
+struct refresh {
+	struct system *system;
+	struct bus_call *call;
+	struct session_tokens tokens;
+	bool acts;
+};
+
+static void refresh_fail(struct refresh *refresh, enum err_code code)
+{
+	secrets_wipe(&refresh->tokens, sizeof(refresh->tokens));
+	bus_reply_code(refresh->call, code);
+}
+
+static void refresh_reply(struct refresh *refresh)
+{
+	struct session_tokens tokens = refresh->tokens;
+
+	secrets_wipe(&refresh->tokens, sizeof(refresh->tokens));
+	reply_token_set(refresh->call, &tokens, NULL);
+	secrets_wipe(&tokens, sizeof(tokens));
+}
+
+static void on_refresh_ended(void *arg, enum err_code code)
+{
+	struct refresh *refresh = arg;
+
+	refresh_fail(refresh, code ? code : ERR_REFRESH);
+}
+
+static void on_acts_no_more(void *arg, enum err_code code)
+{
+	struct refresh *refresh = arg;
+
+	if (code)
+		refresh_fail(refresh, code);
+	else
+		refresh_reply(refresh);
+}
+
+static void on_refresh_still(void *arg, bool may, bool may_act,
+			     enum err_code code)
+{
+	struct refresh *refresh = arg;
+	struct cache *cache = refresh->system->cache;
+	const struct slice access = slice_str(refresh->tokens.access);
+	const uint32_t left_ms = bus_call_left_ms(refresh->call);
+
+	/* The old tokens are gone: without PostgreSQL a session goes on until
+	 * the next time rather than being lost. */
+	if (code)
+		refresh_reply(refresh);
+	else if (!may)
+		session_end(cache, access, left_ms, on_refresh_ended, refresh);
+	else if (refresh->acts && !may_act)
+		session_act_as(cache, access, 0, left_ms, on_acts_no_more,
+			       refresh);
+	else
+		refresh_reply(refresh);
+}
+
+static void on_refresh_session(void *arg, const struct session *session,
+			       enum err_code code)
+{
+	struct refresh *refresh = arg;
+
+	if (code) {
+		refresh_fail(refresh, code);
+		return;
+	}
+	refresh->acts = session->principal.acting_as > 0;
+	account_still(refresh->system, refresh->call, &session->principal,
+		      on_refresh_still, refresh);
 }
 
 static void on_refreshed(void *arg, const struct session_tokens *tokens,
 			 enum err_code code)
 {
-	struct bus_call *call = arg;
+	struct refresh *refresh = arg;
 
-	if (code)
-		bus_reply_code(call, code);
-	else
-		reply_token_set(call, tokens);
+	if (code) {
+		bus_reply_code(refresh->call, code);
+		return;
+	}
+	refresh->tokens = *tokens;
+	session_get(refresh->system->cache, slice_str(tokens->access),
+		    bus_call_left_ms(refresh->call), on_refresh_session,
+		    refresh);
 }
 
 static void refresh(struct system *system, struct bus_call *call,
 		    const struct value *token)
 {
+	struct refresh *refresh =
+		arena_alloc(bus_call_arena(call), sizeof(*refresh));
+
+	refresh->system = system;
+	refresh->call = call;
 	session_refresh(system->cache, token->string, bus_call_left_ms(call),
-			on_refreshed, call);
+			on_refreshed, refresh);
 }
 
 void auth_refresh(void *service, struct bus_call *call)
@@ -307,15 +228,14 @@ static void oauth_by_password(struct system *system, struct bus_call *call,
 	static const size_t needed[] = {OAUTH_TOKEN_USERNAME,
 					OAUTH_TOKEN_PASSWORD};
 
-	if (!oauth_has(call, values, needed, 2))
-		return;
-
-	struct sign_in *sign_in = sign_in_new(system, call, &token_set_record);
-
-	sign_in->name = values[OAUTH_TOKEN_USERNAME].string;
-	sign_in->password = values[OAUTH_TOKEN_PASSWORD].string;
-	sign_in->of_tenant = values[OAUTH_TOKEN_DOMAIN].kind == VALUE_STR;
-	tell(sign_in, LOCKOUT_ASKED, on_asked);
+	if (oauth_has(call, values, needed, 2))
+		sign_in_run(
+			system, call,
+			&(struct sign_in_request){
+				.name = values[OAUTH_TOKEN_USERNAME].string,
+				.password = values[OAUTH_TOKEN_PASSWORD].string,
+				.domain = values[OAUTH_TOKEN_DOMAIN].string,
+				.reply = reply_token_set});
 }
 
 static void oauth_by_refresh_token(struct system *system, struct bus_call *call,
@@ -363,7 +283,8 @@ static void on_session(void *arg, const struct session *session,
 			[LOGIN_EXPIRES_IN] =
 				int_value(seconds_until(session->expires_at)),
 			[LOGIN_ROLE] = {.kind = VALUE_STR,
-					.string = session->principal.role},
+					.string = account_role(
+						&session->principal)},
 		},
 		0);
 }
@@ -389,14 +310,59 @@ void auth_session(void *service, struct bus_call *call)
 		    on_session, asked);
 }
 
-static void on_signed_out(void *arg, enum err_code code)
+/* $1 id, $2 name of who signs out. */
+static const struct audited sign_out = {
+	.name = "auth_sign_out",
+	.with = "done AS (SELECT $1::bigint AS id, $2::text AS name)",
+	.answer = "SELECT id FROM done",
+	.audit = {.action = "LOGOUT",
+		  .object_type = "LOGIN",
+		  .object_id = "done.id",
+		  .object_name = "done.name",
+		  .source = "done"},
+};
+
+struct sign_out {
+	struct system *system;
+	struct bus_call *call;
+};
+
+static void on_sign_out_told(void *arg, const struct database_result *result,
+			     const struct database_error *error)
 {
 	struct bus_call *call = arg;
 
-	if (code)
+	(void)result;
+	/* The session is over all the same, and that is what was asked. */
+	if (error)
+		log_event(LOG_WARN, "auth.sign_out_not_audited",
+			  LOG_SLICE("request",
+				    bus_call_request(call)->request_id),
+			  LOG_STR("error", err_text(error->code)));
+	bus_reply_ok(call, 0);
+}
+
+static void on_signed_out(void *arg, enum err_code code)
+{
+	const struct sign_out *ended = arg;
+	struct bus_call *call = ended->call;
+	const struct principal *who = &bus_call_request(call)->principal;
+	struct arena *arena = bus_call_arena(call);
+
+	if (code) {
 		bus_reply_code(call, code);
-	else
+		return;
+	}
+	if (!(who->kind & PRINCIPAL_SIGNED_IN)) {
 		bus_reply_ok(call, 0);
+		return;
+	}
+
+	const char *const params[] = {arena_printf(arena, "%" PRId64, who->id),
+				      arena_strdup(arena, who->name)};
+
+	audited_run(ended->system, call, who, &sign_out, params, 2,
+		    on_sign_out_told, call);
 }
 
 void auth_sign_out(void *service, struct bus_call *call)
@@ -411,21 +377,70 @@ void auth_sign_out(void *service, struct bus_call *call)
 		bus_reply_ok(call, 0);
 		return;
 	}
+
+	struct sign_out *asked =
+		arena_alloc(bus_call_arena(call), sizeof(*asked));
+
+	asked->system = system;
+	asked->call = call;
 	session_end(system->cache, values[ACCESS_TOKEN_ACCESS_TOKEN].string,
-		    bus_call_left_ms(call), on_signed_out, call);
+		    bus_call_left_ms(call), on_signed_out, asked);
 }
 
-void auth_user(void *service, struct bus_call *call)
+static void reply_user(struct bus_call *call, bool force_reset)
 {
 	const struct principal *principal = &bus_call_request(call)->principal;
 
-	(void)service;
 	bus_reply_record(
 		call, &signed_in_user_record,
 		(const struct value[SIGNED_IN_USER_FIELDS]){
 			[SIGNED_IN_USER_ROLE] = {.kind = VALUE_STR,
-						 .string = principal->role},
-			/* The rest always is as its default. */
+						 .string = account_role(
+							 principal)},
+			/* password_verified always is as its default. */
+			[SIGNED_IN_USER_PASSWORD_FORCE_RESET] =
+				{.kind = VALUE_BOOL, .boolean = force_reset},
 		},
 		0);
+}
+
+static void on_tenant(void *arg, const struct database_result *result,
+		      const struct database_error *error)
+{
+	struct bus_call *call = arg;
+
+	if (error)
+		bus_reply_code(call, error->code);
+	else
+		reply_user(call, database_rows(result) > 0 &&
+					 database_bool(result, 0, 0));
+}
+
+/* Only a tenant asks its users to change the password they were given. */
+void auth_user(void *service, struct bus_call *call)
+{
+	const struct system *system = service;
+	const struct principal *principal = &bus_call_request(call)->principal;
+
+	if (!(principal->kind & PRINCIPAL_TENANT)) {
+		reply_user(call, false);
+		return;
+	}
+
+	struct arena *arena = bus_call_arena(call);
+	const char **params = arena_alloc(arena, sizeof(*params));
+
+	params[0] = arena_printf(arena, "%" PRId64, principal->tenant_id);
+	database_run(system->database,
+		     &(struct database_statement){
+			     .lane = DATABASE_READ,
+			     .name = "auth_user",
+			     .sql = "SELECT password_force_reset "
+				    "FROM tenant.tenants WHERE id = $1",
+			     .params = params,
+			     .param_count = 1,
+			     .deadline_ms = bus_call_left_ms(call),
+			     .done = on_tenant,
+			     .arg = call,
+		     });
 }

@@ -115,28 +115,31 @@ void info_init(struct info *info, const struct config *config)
 	find_servers(info);
 }
 
-static struct value text_or_null(const char *text)
+static struct value slice_or_null(struct slice text)
 {
-	if (!text[0])
+	if (text.size == 0)
 		return (struct value){.kind = VALUE_NULL};
-	return (struct value){.kind = VALUE_STR, .string = slice_str(text)};
+	return (struct value){.kind = VALUE_STR, .string = text};
 }
 
-void info_get(void *service, struct bus_call *call)
+static struct value text_or_null(const char *text)
 {
-	const struct system *system = service;
-	const struct info *info = &system->info;
-	struct value query[INFO_QUERY_FIELDS];
+	return slice_or_null(slice_str(text));
+}
 
-	if (!bus_call_args(call, &info_query_record, query))
-		return;
-	/* No tenant is kept here yet, so none has this domain. */
-	if (query[INFO_QUERY_DOMAIN].kind == VALUE_STR) {
-		bus_reply_code(call, ERR_NOT_FOUND);
-		return;
-	}
+struct info_call {
+	const struct info *info;
+	struct bus_call *call;
+	const char *params[1]; /* the domain */
+};
+
+static void reply(const struct info_call *asked, struct slice name,
+		  struct slice domain, struct slice website)
+{
+	const struct info *info = asked->info;
+
 	bus_reply_record(
-		call, &info_record,
+		asked->call, &info_record,
 		(const struct value[INFO_FIELDS]){
 			[INFO_WEB_DOMAIN] = text_or_null(info->web_domain),
 			[INFO_PRIVATE_IPV4] = text_or_null(info->private_ipv4),
@@ -151,6 +154,60 @@ void info_get(void *service, struct bus_call *call)
 				text_or_null(info->dns_servers[0]),
 			[INFO_SECONDARY_DNS_SERVER] =
 				text_or_null(info->dns_servers[1]),
+			[INFO_NAME] = slice_or_null(name),
+			[INFO_DOMAIN] = slice_or_null(domain),
+			[INFO_WEBSITE] = slice_or_null(website),
 		},
 		0);
+}
+
+static void on_tenant(void *arg, const struct database_result *result,
+		      const struct database_error *error)
+{
+	const struct info_call *asked = arg;
+
+	if (error)
+		bus_reply_code(asked->call, error->code);
+	else if (database_rows(result) == 0)
+		bus_reply_code(asked->call, ERR_NOT_FOUND);
+	else
+		reply(asked, database_cell(result, 0, 0),
+		      database_cell(result, 0, 1), database_cell(result, 0, 2));
+}
+
+void info_get(void *service, struct bus_call *call)
+{
+	const struct system *system = service;
+	struct value query[INFO_QUERY_FIELDS];
+	struct arena *arena = bus_call_arena(call);
+
+	if (!bus_call_args(call, &info_query_record, query))
+		return;
+
+	struct info_call *asked = arena_alloc(arena, sizeof(*asked));
+
+	asked->info = &system->info;
+	asked->call = call;
+	if (query[INFO_QUERY_DOMAIN].kind != VALUE_STR) {
+		const struct slice none = slice_of(NULL, 0);
+
+		reply(asked, none, none, none);
+		return;
+	}
+	asked->params[0] = arena_strdup(arena, query[INFO_QUERY_DOMAIN].string);
+	database_run(system->database,
+		     &(struct database_statement){
+			     .lane = DATABASE_READ,
+			     .name = "info_tenant",
+			     .sql = "SELECT name, domain, website "
+				    "FROM tenant.tenants "
+				    "WHERE domain = lower($1::text COLLATE "
+				    "\"C\") AND enabled "
+				    "AND deleting_at IS NULL",
+			     .params = asked->params,
+			     .param_count = 1,
+			     .deadline_ms = bus_call_left_ms(call),
+			     .done = on_tenant,
+			     .arg = asked,
+		     });
 }

@@ -1,10 +1,13 @@
 #include "services/system/system.h"
 
 #include "proto/mem.h"
+#include "proto/resources/audit.h"
 #include "services/system/admin.h"
 #include "services/system/auth.h"
+#include "services/system/switch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	ANYBODY = PRINCIPAL_NOBODY | PRINCIPAL_SIGNED_IN | PRINCIPAL_SERVICE,
@@ -20,10 +23,14 @@ static const struct bus_method methods[] = {
 	{"auth.session", auth_session, ANYBODY},
 	{"auth.sign_out", auth_sign_out, ANYBODY},
 	{"auth.user", auth_user, PRINCIPAL_SIGNED_IN},
+	{"auth.switch", switch_run,
+	 PRINCIPAL_SYSTEM | PRINCIPAL_DEALER | PRINCIPAL_ADMIN},
 	{"info.get", info_get, ANYBODY},
 	{"admin.username", admin_username, PRINCIPAL_SYSTEM},
 	{"admin.password", admin_password, PRINCIPAL_SYSTEM},
 };
+
+enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 
 bool system_admits(struct system *system, struct bus_call *call,
 		   const struct lockout_verdict *verdict, enum err_code code)
@@ -41,45 +48,6 @@ bool system_admits(struct system *system, struct bus_call *call,
 	err.retry_after_s = verdict->left_s;
 	bus_reply_error(call, &err);
 	return false;
-}
-
-static bool hash_begin(struct system *system, struct bus_call *call)
-{
-	struct err err = {0};
-
-	if (system->hashes < SYSTEM_HASHES_MAX) {
-		system->hashes++;
-		return true;
-	}
-	err_set(&err, ERR_UNAVAILABLE,
-		"too many sign-ins at once: nothing was done");
-	err.retry_after_s = SYSTEM_HASHES_RETRY_S;
-	bus_reply_error(call, &err);
-	return false;
-}
-
-bool system_hash(struct system *system, struct bus_call *call,
-		 struct slice password, secrets_password_fn *done, void *arg)
-{
-	if (!hash_begin(system, call))
-		return false;
-	secrets_password_hash(system->loop, password, done, arg);
-	return true;
-}
-
-bool system_hash_check(struct system *system, struct bus_call *call,
-		       struct slice password, const char *hash,
-		       secrets_password_fn *done, void *arg)
-{
-	if (!hash_begin(system, call))
-		return false;
-	secrets_password_check(system->loop, password, hash, done, arg);
-	return true;
-}
-
-void system_hash_done(struct system *system)
-{
-	system->hashes--;
 }
 
 static const char *not_ready(void *service)
@@ -107,14 +75,32 @@ static void name_metrics(struct system *system)
 		    &system->locked);
 }
 
+/* The methods above and the one of the audit log that is served: it is listed,
+ * and neither told of one by one nor written here. */
+static void make_methods(struct system *system)
+{
+	struct bus_method of_audit[RESOURCE_METHODS];
+
+	system->methods =
+		mem_alloc(sizeof(methods) + sizeof(struct bus_method));
+	memcpy(system->methods, methods, sizeof(methods));
+	system->audit = resource_store_new(
+		&audit_resource,
+		&(struct resource_store_options){.database = system->database});
+	resource_methods(system->audit, of_audit);
+	for (size_t i = 0; i < RESOURCE_METHODS; i++)
+		if (strcmp(of_audit[i].name, "audit.list") == 0)
+			system->methods[METHODS] = of_audit[i];
+}
+
 static enum err_code listen_start(struct system *system,
 				  const struct config *config, struct err *err)
 {
 	char *address = config_listen_address(config, "system");
 	const struct bus_server_options options = {
 		.address = address,
-		.methods = methods,
-		.method_count = sizeof(methods) / sizeof(methods[0]),
+		.methods = system->methods,
+		.method_count = METHODS + 1,
 		.service = system,
 		.metrics = &system->metrics,
 		.not_ready = not_ready,
@@ -159,15 +145,20 @@ static enum err_code system_start(const struct process_kind *kind,
 	struct system *system = mem_alloc(sizeof(*system));
 
 	system->loop = loop;
+	system->passwords = passwords_new(loop);
 	info_init(&system->info, config);
 	name_metrics(system);
 
 	enum err_code code = connect_start(system, config, err);
 
-	if (!code)
+	if (!code) {
 		system->first = first_new(loop, config, system->database);
-	if (!code)
+		system->retention = retention_new(
+			loop, system->database,
+			config_int(config, CONFIG_AUDIT_RETENTION_DAYS));
+		make_methods(system);
 		code = listen_start(system, config, err);
+	}
 	if (code) {
 		system_free(system);
 		return code;
@@ -182,11 +173,12 @@ static void system_stop(void *self)
 
 	bus_server_stop(system->bus);
 	first_stop(system->first);
+	retention_stop(system->retention);
 }
 
 static bool hashes_idle(const struct system *system)
 {
-	return system->hashes == 0 &&
+	return passwords_idle(system->passwords) &&
 	       (!system->first || first_idle(system->first));
 }
 
@@ -216,6 +208,10 @@ static void system_free(void *self)
 	cache_free(system->cache);
 	first_free(system->first);
 	bus_server_free(system->bus);
+	resource_store_free(system->audit);
+	retention_free(system->retention);
+	passwords_free(system->passwords);
+	free(system->methods);
 	free(system);
 }
 

@@ -19,7 +19,6 @@ int main(int argc, char **argv)
 	static const struct resource_service_kind kind = {
 		.name = "transport",
 		.role = "trunkline_transport",
-		.who = PRINCIPAL_SYSTEM | PRINCIPAL_SERVICE,
 		.resources = resources,
 		.resource_count = sizeof(resources) / sizeof(resources[0]),
 		.methods = methods,

@@ -1,15 +1,16 @@
-/* Any msgpack for a provider is either refused, or what is kept of it comes
- * back the same: stored, loaded, shown and read again. */
+/* Any msgpack for a provider or a tenant is either refused, or what is kept of
+ * it comes back the same: stored, loaded, shown and read again. */
 
 #include "proto/record.h"
 #include "proto/resources/resources.h"
+#include "proto/resources/tenants.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { FIELDS_MAX = 64 };
+enum { FIELDS_MAX = 96 };
 
 static void expect(bool good)
 {
@@ -54,9 +55,8 @@ static void check_shown(const struct record *record, const struct value *values,
 	buffer_fini(&second);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check(const struct record *record, const uint8_t *data, size_t size)
 {
-	const struct record *record = provider_resource.record;
 	struct value values[FIELDS_MAX];
 	struct arena arena = {0};
 	struct reader reader;
@@ -67,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (record_decode(record, RECORD_UPDATE, &reader, &arena, values,
 			  &err) == ERR_OK) {
 		for (size_t i = 0; i < record->count; i++)
-			if (values[i].kind == VALUE_OBJECT)
+			if (values[i].kind == VALUE_OBJECT ||
+			    values[i].kind == VALUE_OBJECTS)
 				check_stored(&record->fields[i], &values[i],
 					     &arena);
 		check_shown(record, values, &arena);
@@ -75,5 +76,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		expect(err.code != ERR_OK);
 	}
 	arena_fini(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	check(provider_resource.record, data, size);
+	check(own_tenant_resource.record, data, size);
 	return 0;
 }

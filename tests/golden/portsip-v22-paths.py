@@ -11,11 +11,22 @@ import sys
 
 # A path that is done is added here.
 DONE = [
-    "/admin/password", "/admin/username", "/auth/refresh_token",
-    "/auth/sign_in", "/auth/sign_out", "/auth/user", "/info", "/key", "/login",
+    "/admin/password", "/admin/username", "/audit_logs", "/auth/refresh_token",
+    "/auth/sign_in", "/auth/sign_out", "/auth/user", "/dealer",
+    "/dealer/password", "/dealer/status", "/dealer/username", "/dealers",
+    "/dealers/{id}", "/dealers/{id}/destroy", "/dealers/{id}/password",
+    "/extension_numbers/{extension_number}", "/info", "/key", "/login",
     "/logout", "/providers", "/providers/export", "/providers/{id}",
-    "/providers/{id}/destroy", "/providers/{id}/status",
-    "/transports", "/transports/{id}", "/transports/{id}/destroy",
+    "/providers/{id}/assignees", "/providers/{id}/assignees/{tenant_id}",
+    "/providers/{id}/assignees/{tenant_id}/destroy", "/providers/{id}/destroy",
+    "/providers/{id}/status", "/tenant", "/tenant/password_policy",
+    "/tenant/status", "/tenants", "/tenants/switch", "/tenants/{id}",
+    "/tenants/{id}/dealers", "/tenants/{id}/dealers/{dealer_id}",
+    "/tenants/{id}/dealers/{dealer_id}/destroy", "/tenants/{id}/destroy",
+    "/transports", "/transports/{id}", "/transports/{id}/destroy", "/users",
+    "/users/{id}", "/users/{id}/destroy", "/users/{id}/extension_password",
+    "/users/{id}/password", "/users/{id}/profile", "/users/{id}/role",
+    "/users/{id}/status", "/users/{id}/status/{instance_id}/destroy_status",
 ]
 
 PROSE = {"description", "summary", "tags", "example", "operationId",

@@ -3,6 +3,7 @@ import pytest
 from objects import unique
 from servers import Servers
 from suite import Suite
+from world import World
 
 
 def pytest_collection_modifyitems(items):
@@ -24,6 +25,12 @@ def suite():
 def api(suite):
     """A client signed in as the administrator."""
     return suite.sign_in()
+
+
+@pytest.fixture(scope="session")
+def world(suite):
+    """One of each kind of caller, and what is whose."""
+    return World(suite)
 
 
 @pytest.fixture

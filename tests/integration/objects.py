@@ -42,8 +42,9 @@ USER_VALUES = [
     "CUSTOM"]
 HOST_VALUES = ["TRUNK_HOST_PORT", "OUT_HOST_PORT", "CONTACT_URI",
                "SIP_DOMAIN", "DEFAULT", "CUSTOM"]
-AUTH_MODES = ["IP_AUTH", "REGISTER_AUTH", "ACCEPT_REGISTER", "TEAMS",
-              "WHATS_APP"]
+# Of the trunks a system administrator makes, and a tenant's.
+AUTH_MODES = ["IP_AUTH", "REGISTER_AUTH", "ACCEPT_REGISTER"]
+TENANT_AUTH_MODES = ["REGISTER_AUTH", "ACCEPT_REGISTER", "TEAMS", "WHATS_APP"]
 
 # What is accepted of later API versions and not kept.
 LATER = {"remove_plus_prefix": True, "tel_uri_scheme_for_request_line": True,

@@ -437,6 +437,7 @@ def test_escaped_path(suite, api, path):
     ("DELETE", "/api/providers/x/destroy", "POST"),
     ("POST", "/api/providers/x/status", "GET, HEAD"),
     ("POST", "/api/providers/export", "GET, HEAD"),
+    ("GET", "/api/providers/test", "POST"),
     ("GET", "/api/auth/sign_in", "POST"),
     ("POST", "/api/auth/user", "GET, HEAD"),
     ("PUT", "/api/login", "GET, HEAD, POST"),

@@ -17,7 +17,7 @@ ROWS = [
     {"name": "alpha", "port": 5060, "auth_id": "a1", "transport": "UDP",
      "concurrency": 3, "did_numbers": "101"},
     {"name": "Alpha two", "port": 5061, "transport": "TLS", "concurrency": 1,
-     "hostname": "carrier-a.example", "auth_mode": "TEAMS"},
+     "hostname": "carrier-a.example", "auth_mode": "ACCEPT_REGISTER"},
     {"name": "beta", "port": 5060, "enabled": False, "concurrency": 2,
      "did_numbers": "102-109", "username": "bob", "auth_mode": "IP_AUTH"},
     {"name": "it's", "port": 0, "inlan": True, "concurrency": 1,

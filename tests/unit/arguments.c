@@ -8,20 +8,59 @@
 static const char json[] = "application/json";
 static const char form[] = "application/x-www-form-urlencoded";
 
-static const struct route list = {.shape = ROUTE_LIST};
-static const struct route get = {.shape = ROUTE_READ};
-static const struct route create = {.verb = ROUTE_POST, .shape = ROUTE_CREATE};
-static const struct route update = {.verb = ROUTE_POST, .shape = ROUTE_UPDATE};
-static const struct route destroy = {.verb = ROUTE_POST,
+/* A resource with ids in all places of a body. */
+static const struct field part_fields[] = {
+	{"owner", FIELD_ID},
+	{"note", FIELD_STRING},
+};
+static const struct record part_record = {"Part", RECORD_FIELDS(part_fields)};
+static const struct field thing_fields[] = {
+	{"id", FIELD_ID, FIELD_READ_ONLY},
+	{"owner", FIELD_ID},
+	{"part", FIELD_OBJECT, .record = &part_record},
+	{"parts", FIELD_OBJECTS, .record = &part_record},
+};
+static const struct record thing_record = {"Thing",
+					   RECORD_FIELDS(thing_fields)};
+static const struct resource things = {.record = &thing_record};
+
+static const struct route list = {.path = "/t", .shape = ROUTE_LIST};
+static const struct route get = {.path = "/t/{id}", .shape = ROUTE_READ};
+static const struct route create = {ROUTE_POST, "/t", .shape = ROUTE_CREATE,
+				    .resource = &provider_resource};
+static const struct route create_thing = {
+	ROUTE_POST, "/t", .shape = ROUTE_CREATE, .resource = &things};
+static const struct route update = {ROUTE_POST, "/t/{id}",
+				    .shape = ROUTE_UPDATE,
+				    .resource = &provider_resource};
+static const struct route destroy = {ROUTE_POST, "/t/{id}/destroy",
 				     .shape = ROUTE_DESTROY};
-static const struct route sign_in = {
-	.verb = ROUTE_POST, .shape = ROUTE_CALL, .body = &sign_in_record};
-static const struct route info = {.shape = ROUTE_CALL,
-				  .query = &info_query_record};
-static const struct route token = {
-	.verb = ROUTE_POST, .shape = ROUTE_CALL, .flags = ROUTE_TOKEN};
-static const struct route oauth = {.verb = ROUTE_POST,
-				   .shape = ROUTE_CALL,
+/* The caller's own object */
+static const struct route get_own = {.path = "/t", .shape = ROUTE_READ};
+static const struct route update_own = {ROUTE_POST, "/t", .shape = ROUTE_UPDATE,
+					.resource = &provider_resource};
+/* Objects of an object */
+static const struct route list_parts = {.path = "/t/{id}/p",
+					.shape = ROUTE_LIST};
+static const struct route part = {.path = "/t/{id}/p/{tenant_id}",
+				  .shape = ROUTE_CALL};
+static const struct route text_part = {.path = "/t/{id}/p/{instance_id}",
+				       .shape = ROUTE_CALL};
+static const struct route destroy_part = {
+	ROUTE_POST, "/t/{id}/p/{dealer_id}/destroy", .shape = ROUTE_DESTROY};
+static const struct route sign_in = {ROUTE_POST, "/s", .shape = ROUTE_CALL,
+				     .body = &sign_in_record};
+static const struct route call_thing = {
+	ROUTE_POST, "/t/{id}", .shape = ROUTE_CALL, .body = &thing_record};
+static const struct route info = {
+	.path = "/i", .shape = ROUTE_CALL, .query = &info_query_record};
+static const struct route audit = {
+	.path = "/a", .shape = ROUTE_CALL, .query = &query_record};
+static const struct route change = {ROUTE_POST, "/s", .shape = ROUTE_CALL,
+				    .flags = ROUTE_TOKEN, .query = &id_record};
+static const struct route token = {ROUTE_POST, "/s", .shape = ROUTE_CALL,
+				   .flags = ROUTE_TOKEN};
+static const struct route oauth = {ROUTE_POST, "/s", .shape = ROUTE_CALL,
 				   .flags = ROUTE_FORM,
 				   .body = &oauth_token_record};
 
@@ -31,7 +70,8 @@ struct building {
 	const char *arguments; /* as JSON, ids as numbers */
 	enum err_code code;
 	const char *field; /* of the first detail */
-	const char *id;
+	const char *id;	   /* the first parameter */
+	const char *part;  /* the second */
 	const char *query, *body, *type, *if_match, *key;
 };
 
@@ -120,12 +160,61 @@ static const struct building buildings[] = {
 	{"destroy does not look at a body", &destroy, "{\"id\":12}",
 	 .id = "MTI=", .body = "x", .type = "text/plain"},
 
+	{"own", &get_own, "{}"},
+	{"own, update if", &update_own, "{\"if_version\":7,\"object\":{}}",
+	 .if_match = "\"7\""},
+	{"own, update", &update_own, "{\"object\":{\"a\":1}}",
+	 .body = "{\"a\":1}", .type = json},
+
+	{"list of an object", &list_parts, "{\"id\":12,\"top\":1}",
+	 .id = "MTI=", .query = "top=1"},
+	{"two ids", &part, "{\"id\":12,\"tenant_id\":1}",
+	 .id = "MTI=", .part = "MQ=="},
+	{"two ids, malformed", &part, .code = ERR_NOT_FOUND,
+	 .id = "MTI=", .part = "1"},
+	{"a text that could be an id", &text_part,
+	 "{\"id\":12,\"instance_id\":\"MQ==\"}", .id = "MTI=", .part = "MQ=="},
+	{"destroy by two ids", &destroy_part,
+	 "{\"id\":12,\"dealer_id\":1,\"if_version\":2}",
+	 .id = "MTI=", .part = "MQ==", .if_match = "\"2\""},
+	{"destroy by two ids, malformed", &destroy_part, .code = ERR_VALIDATE,
+	 .field = "dealer_id", .id = "MTI=", .part = "1"},
+
+	{"ids in a body", &create_thing,
+	 "{\"object\":{\"owner\":12,\"part\":{\"note\":\"MQ==\",\"owner\":1},"
+	 "\"parts\":[{\"owner\":12},{\"owner\":1},{}],\"x\":\"MQ==\"}}",
+	 .body = "{\"owner\":\"MTI=\",\"part\":{\"note\":\"MQ==\","
+		 "\"owner\":\"MQ==\"},\"parts\":[{\"owner\":\"MTI=\"},"
+		 "{\"owner\":\"MQ==\"},{}],\"x\":\"MQ==\"}",
+	 .type = json},
+	{"no ids where they should be", &create_thing,
+	 "{\"object\":{\"owner\":\"12\",\"part\":[1],\"parts\":[null,{"
+	 "\"owner\":"
+	 "null},{\"owner\":12}]}}",
+	 .body = "{\"owner\":\"12\",\"part\":[1],\"parts\":[null,{\"owner\":"
+		 "null},{\"owner\":12}]}",
+	 .type = json},
+	{"ids in a call's body", &call_thing,
+	 "{\"id\":12,\"owner\":1,\"parts\":{}}", .id = "MTI=",
+	 .body = "{\"owner\":\"MQ==\",\"parts\":{}}", .type = json},
+
+	{"id in a query, no body", &change,
+	 "{\"id\":12,\"access_token\":\"secret\"}", .query = "id=MTI%3D"},
+	{"id in a query, unescaped", &change,
+	 "{\"id\":12,\"access_token\":\"secret\"}", .query = "id=MTI="},
+	{"no id in a query", &change, "{\"access_token\":\"secret\"}",
+	 .body = "{}", .type = json},
+	{"malformed id in a query", &change, .code = ERR_VALIDATE,
+	 .field = "id", .query = "id=12"},
+
 	{"call", &sign_in, "{\"username\":\"a\",\"x\":{\"y\":1}}",
 	 .body = "{\"username\":\"a\",\"x\":{\"y\":1}}", .type = json},
 	{"call, empty body", &sign_in, "{}"},
 	{"call, query not asked for", &sign_in, "{}", .query = "qr=true"},
 	{"query", &info, "{\"domain\":\"a.b\"}", .query = "domain=a.b&x=1"},
 	{"no $ in a call's query", &info, "{}", .query = "$domain=a"},
+	{"list options of a call", &audit, "{\"top\":3,\"count\":true}",
+	 .query = "$top=3&count=true"},
 	{"token", &token, "{\"access_token\":\"secret\"}", .body = "ignored"},
 	{"form", &oauth, "{\"grant_type\":\"password\",\"a\":\"b c\"}",
 	 .body = "grant_type=password&a=b+c", .type = form},
@@ -158,6 +247,8 @@ static void check(const struct building *b)
 
 	if (b->id)
 		match.params[match.param_count++] = slice_str(b->id);
+	if (b->part)
+		match.params[match.param_count++] = slice_str(b->part);
 	enum err_code code = arguments_build(&dialect_v22, &match, &input,
 					     &arena, &out, &err);
 	cr_expect_eq(code, b->code, "%s: %d %s", b->name, code, err.text);

@@ -129,6 +129,7 @@ struct ask {
 	int done;
 	enum err_code code;
 	char constraint[DATABASE_CONSTRAINT_BYTES];
+	char reason[ERR_TEXT_BYTES];
 	size_t rows;
 	char text[TEXT_BYTES]; /* the first cell, cut */
 	size_t text_bytes;
@@ -159,6 +160,7 @@ static void on_done(void *arg, const struct database_result *result,
 	if (error) {
 		ask->code = error->code;
 		strcpy(ask->constraint, error->constraint);
+		strcpy(ask->reason, error->text);
 	} else {
 		ask->rows = database_rows(result);
 	}
@@ -348,6 +350,7 @@ struct error_row {
 	const char *sql;
 	enum err_code code;
 	const char *constraint;
+	const char *text;
 };
 
 static const struct error_row errors[] = {
@@ -368,6 +371,22 @@ static const struct error_row errors[] = {
 	 "do $$ begin raise exception 'full' using errcode = '23514', "
 	 "constraint = 'e_quota'; end $$",
 	 ERR_VALIDATE, "e_quota"},
+	{"limit",
+	 "do $$ begin raise exception 'no more' using errcode = 'TL001', "
+	 "constraint = 'e_quota'; end $$",
+	 ERR_LIMIT, "e_quota", "no more"},
+	{"not allowed",
+	 "do $$ begin raise exception 'not you' using errcode = 'TL002'; end "
+	 "$$",
+	 ERR_FORBIDDEN, "", "not you"},
+	{"overlap",
+	 "do $$ begin raise exception '2 overlaps 1-3' using "
+	 "errcode = 'TL003', constraint = 'e_quota'; end $$",
+	 ERR_DID_OVERLAP, "e_quota", "2 overlaps 1-3"},
+	{"in use",
+	 "do $$ begin raise exception '7 is used' using errcode = 'TL004'; "
+	 "end $$",
+	 ERR_IN_USE, "", "7 is used"},
 	{"syntax", "insert into", ERR_INTERNAL, ""},
 	{"no table", "insert into nowhere values (1)", ERR_INTERNAL, ""},
 };
@@ -394,6 +413,8 @@ Test(database, errors_are_translated)
 			     err_name(ask->code));
 		cr_expect_str_eq(ask->constraint, row->constraint, "%s: %s",
 				 row->name, ask->constraint);
+		cr_expect_str_eq(ask->reason, row->text ? row->text : "",
+				 "%s: %s", row->name, ask->reason);
 		free(ask);
 	}
 	cr_expect_eq(metric(&world, "database_errors_total"),

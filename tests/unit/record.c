@@ -1,7 +1,9 @@
 /* The walkers over descriptors, on the provider's own rows. */
 
 #include "proto/record.h"
+#include "proto/principal.h"
 #include "proto/resources/resources.h"
+#include "proto/resources/tenants.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -16,7 +18,7 @@
 struct decoded {
 	struct arena arena;
 	struct buffer wire;
-	struct value values[64];
+	struct value values[96];
 	struct err err;
 	enum err_code code;
 };
@@ -95,12 +97,14 @@ static const struct mode_case mode_cases[] = {
 
 Test(record, auth_mode_follows_from_the_rest)
 {
+	const struct principal nobody = {.kind = PRINCIPAL_NOBODY};
+
 	for (size_t i = 0; i < sizeof(mode_cases) / sizeof(*mode_cases); i++) {
 		struct decoded d;
 
 		decode(&d, RECORD_CREATE, mode_cases[i].json);
 		record_default(provider(), d.values);
-		provider_resource.complete(d.values, &d.arena, &d.err);
+		provider_resource.complete(d.values, &nobody, &d.arena, &d.err);
 		cr_expect(slice_is(value_of(&d, "auth_mode")->string,
 				   mode_cases[i].mode),
 			  "%s", mode_cases[i].json);
@@ -469,4 +473,173 @@ Test(record, the_documents_parameters_are_all_there)
 	cr_expect_eq(in->count, 8);
 	cr_expect_eq(in->fields[0].choices->count, 17);
 	cr_expect_eq(out->count, 26);
+}
+
+/* ---- arrays of records, on the tenant's rows ---- */
+
+#define RANGE(from, to) "{\"from\":\"" from "\",\"to\":\"" to "\"}"
+#define MONDAY(ranges)                                                         \
+	"{\"office_hours\":{\"monday\":{\"ranges\":[" ranges "]}}}"
+#define RANGES_8                                                                                  \
+	RANGE("08:00", "09:00")                                                                   \
+	"," RANGE("08:00", "09:00") "," RANGE("08:00", "09:00") "," RANGE(                        \
+		"08:00",                                                                          \
+		"09:00") "," RANGE("08:00",                                                       \
+				   "09:00") "," RANGE("08:00",                                    \
+						      "09:00") "," RANGE("08:"                    \
+									 "00",                    \
+									 "09:"                    \
+									 "00") "," RANGE("08:00", \
+											 "09:00")
+
+struct array_case {
+	const char *json;
+	const char *field; /* NULL: it is good */
+	const char *reason;
+};
+
+static const struct array_case array_cases[] = {
+	{MONDAY(""), NULL, NULL},
+	{MONDAY(RANGE("00:00", "23:59")), NULL, NULL},
+	{MONDAY(RANGES_8 "," RANGES_8 "," RANGES_8), NULL, NULL},
+	{MONDAY(RANGES_8 "," RANGES_8 "," RANGES_8 "," RANGE("1", "2")),
+	 "office_hours.monday.ranges", "must have at most 24 items"},
+	{MONDAY(RANGE("09:00", "10:00") "," RANGE("9:000", "10:00")),
+	 "office_hours.monday.ranges[1].from", "must be HH:MM"},
+	{MONDAY(RANGE("10:00", "09:00")), "office_hours.monday.ranges[0]",
+	 "from must be before to"},
+	{MONDAY("7"), "office_hours.monday.ranges[0]", "must be an object"},
+	{MONDAY("null"), "office_hours.monday.ranges[0]", "must be an object"},
+	{MONDAY("[]"), "office_hours.monday.ranges[0]", "must be an object"},
+	/* Also of an update: items are sent whole. */
+	{MONDAY("{\"from\":\"09:00\"}"), "office_hours.monday.ranges[0].to",
+	 "is required"},
+	{MONDAY("{\"from\":null,\"to\":\"09:00\"}"),
+	 "office_hours.monday.ranges[0].from", "must not be null"},
+	{MONDAY("{\"from\":\"01:00\",\"to\":\"02:00\",\"a\":1}"),
+	 "office_hours.monday.ranges[0].a", "is not a field of"},
+	{"{\"office_hours\":{\"monday\":{\"ranges\":{}}}}",
+	 "office_hours.monday.ranges", "must be an array"},
+	{"{\"outbound_caller_ids\":[{\"provider_id\":\"x\","
+	 "\"caller_id\":\"1\"}]}",
+	 "outbound_caller_ids[0].provider_id", "must be an id"},
+};
+
+static void decode_tenant(struct decoded *out, const char *json)
+{
+	struct reader reader;
+
+	*out = (struct decoded){0};
+	cr_assert_eq(json_to_msgpack(slice_str(json), &out->wire, &out->err),
+		     ERR_OK, "%s", json);
+	reader_init(&reader, buffer_slice(&out->wire));
+	out->code = record_decode(own_tenant_resource.record, RECORD_UPDATE,
+				  &reader, &out->arena, out->values, &out->err);
+}
+
+Test(record, arrays_of_records_keep_their_rules)
+{
+	for (size_t i = 0; i < sizeof(array_cases) / sizeof(*array_cases);
+	     i++) {
+		const struct array_case *c = &array_cases[i];
+		struct decoded d;
+
+		decode_tenant(&d, c->json);
+		cr_expect_eq(d.err.detail_count, c->field ? 1 : 0, "%s: %s",
+			     c->json, d.err.details[0].field);
+		if (c->field) {
+			cr_expect_str_eq(d.err.details[0].field, c->field);
+			cr_expect(strncmp(d.err.details[0].reason, c->reason,
+					  strlen(c->reason)) == 0,
+				  "%s: %s", c->json, d.err.details[0].reason);
+		}
+		decoded_fini(&d);
+	}
+}
+
+static const struct field *own_field(const char *name, size_t *index)
+{
+	const struct record *record = own_tenant_resource.record;
+
+	*index = record_find(record, slice_str(name), 0);
+	return &record->fields[*index];
+}
+
+Test(record, arrays_of_records_are_stored_and_loaded)
+{
+	const char *stored = "[{\"provider_id\":700551909773148160,"
+			     "\"caller_id\":\"4930\",\"description\":null},"
+			     "{\"provider_id\":1,\"caller_id\":\"1\"}]";
+	struct buffer out = {0}, wire = {0}, json = {0};
+	struct arena arena = {0};
+	struct value value;
+	struct err err;
+	size_t index;
+	const struct field *field = own_field("outbound_caller_ids", &index);
+
+	/* An id is a number there. */
+	cr_assert_eq(record_load(field, slice_str(stored), &arena, &value),
+		     ERR_OK);
+	cr_assert_eq(value.kind, VALUE_OBJECTS);
+	cr_expect_eq(value.objects.count, 2);
+	record_store(field, &value, &out);
+	cr_expect(slice_is(buffer_slice(&out), stored), "%.*s",
+		  SLICE_ARG(buffer_slice(&out)));
+
+	const struct record one = {.name = "One", .fields = field, .count = 1};
+
+	record_encode(&one, RECORD_FULL, &value, &wire);
+	cr_assert_eq(json_from_msgpack(buffer_slice(&wire), NULL, &json, &err),
+		     ERR_OK);
+	cr_expect(slice_is(buffer_slice(&json),
+			   "{\"outbound_caller_ids\":[{\"provider_id\":"
+			   "700551909773148160,\"caller_id\":\"4930\","
+			   "\"description\":null},{\"provider_id\":1,"
+			   "\"caller_id\":\"1\",\"description\":null}]}"),
+		  "%.*s", SLICE_ARG(buffer_slice(&json)));
+	buffer_fini(&out);
+	buffer_fini(&wire);
+	buffer_fini(&json);
+	arena_fini(&arena);
+}
+
+/* What an older version stored, or a hand wrote: what is no longer valid is
+ * left out. */
+Test(record, stored_arrays_are_read_leniently)
+{
+	struct arena arena = {0};
+	struct value value;
+	size_t index;
+	const struct field *field = own_field("outbound_caller_ids", &index);
+
+	cr_assert_eq(record_load(field,
+				 slice_str("[7, {\"provider_id\":1,\"x\":2}]"),
+				 &arena, &value),
+		     ERR_OK);
+	cr_assert_eq(value.kind, VALUE_OBJECTS);
+	cr_expect_eq(value.objects.count, 1);
+	cr_expect_eq(value.objects.values[0].integer, 1);
+	cr_expect_eq(value.objects.values[1].kind, VALUE_ABSENT);
+	cr_assert_eq(record_load(field, slice_str("{}"), &arena, &value),
+		     ERR_OK);
+	cr_expect_eq(value.kind, VALUE_ABSENT);
+	arena_fini(&arena);
+}
+
+Test(record, secrets_within_a_record_are_not_shown)
+{
+	struct decoded d;
+	struct buffer wire = {0};
+
+	decode_tenant(&d, "{\"cdr_event\":{\"username\":\"hookuser\","
+			  "\"password\":\"geheim123\",\"token\":\"t0ken\"}}");
+	cr_assert_eq(d.code, ERR_OK);
+	for (int view = 0; view < RECORD_VIEWS; view++) {
+		record_encode(own_tenant_resource.record,
+			      (enum record_view)view, d.values, &wire);
+		cr_expect_null(memmem(wire.data, wire.size, "geheim123", 9));
+		cr_expect_null(memmem(wire.data, wire.size, "t0ken", 5));
+	}
+	buffer_fini(&wire);
+	decoded_fini(&d);
 }

@@ -75,10 +75,14 @@ static void serve(void)
 	cr_assert_eq(events_publisher_new(world.loop, world.address, NULL,
 					  &world.publisher, &err),
 		     ERR_OK, "%s", err.text);
-	world.store = resource_store_new(&provider_resource, world.database,
-					 world.key, world.publisher);
-	resource_methods(world.store, PRINCIPAL_SYSTEM | PRINCIPAL_SERVICE,
-			 methods);
+	const struct resource_store_options store_options = {
+		.database = world.database,
+		.key = world.key,
+		.events = world.publisher,
+	};
+
+	world.store = resource_store_new(&provider_resource, &store_options);
+	resource_methods(world.store, methods);
 	const struct bus_server_options options = {
 		.address = world.address,
 		.methods = methods,

@@ -10,6 +10,7 @@ static const struct route rows[] = {
 	{ROUTE_GET, "/api/things/{id}", .method = "get"},
 	{ROUTE_POST, "/api/things/{id}", .method = "update"},
 	{ROUTE_GET, "/api/things/export", .method = "export"},
+	{ROUTE_POST, "/api/things/test", .method = "test"},
 	{ROUTE_POST, "/api/things/{id}/parts/{part}", .method = "part"},
 	{ROUTE_GET, "/health", .method = "health"},
 };
@@ -59,6 +60,8 @@ static const struct matching matchings[] = {
 
 	{"verb of another row", "POST", "/api/things/export", ROUTE_NO_VERB,
 	 .allow = "GET, HEAD"},
+	{"literal wins for all verbs", "GET", "/api/things/test", ROUTE_NO_VERB,
+	 .allow = "POST"},
 	{"POST only", "GET", "/api/things/7/parts/x", ROUTE_NO_VERB,
 	 .allow = "POST"},
 	{"known, nowhere served", "DELETE", "/api/things/7", ROUTE_NO_VERB,

@@ -25,6 +25,14 @@ static const struct principal admin = {.kind = PRINCIPAL_SYSTEM,
 				       .name = SLICE("admin"),
 				       .address = SLICE("192.0.2.1")};
 
+/* Two ids that a session ends by. */
+static const struct principal user = {.kind = PRINCIPAL_USER,
+				      .id = 700551909773148161,
+				      .tenant_id = 700551909773148170,
+				      .role = SLICE("StandardUser"),
+				      .name = SLICE("erika"),
+				      .address = SLICE("192.0.2.1")};
+
 static void set_up(void)
 {
 	cr_assert(secrets_init());
@@ -50,6 +58,7 @@ struct end {
 	enum err_code code;
 	struct session_tokens tokens;
 	int64_t id;
+	int64_t acting_as;
 	int64_t expires_at;
 	char name[64];
 };
@@ -77,6 +86,7 @@ static void on_session(void *arg, const struct session *session,
 	if (!session)
 		return;
 	end->id = session->principal.id;
+	end->acting_as = session->principal.acting_as;
 	end->expires_at = session->expires_at;
 	snprintf(end->name, sizeof(end->name), "%.*s",
 		 SLICE_ARG(session->principal.name));
@@ -95,15 +105,20 @@ static void await(const struct end *end)
 	TURN_UNTIL(world.loop, end->done);
 }
 
-static struct session_tokens create(void)
+static struct session_tokens create_for(const struct principal *principal)
 {
 	struct end end = {0};
 
-	session_create(world.cache, &admin, DEADLINE_MS, on_tokens, &end);
+	session_create(world.cache, principal, DEADLINE_MS, on_tokens, &end);
 	cr_assert_not(end.done, "a callback ran from within");
 	await(&end);
 	cr_assert_eq(end.code, ERR_OK);
 	return end.tokens;
+}
+
+static struct session_tokens create(void)
+{
+	return create_for(&admin);
 }
 
 static struct end get(const char *access)
@@ -139,8 +154,18 @@ static enum err_code end_all(int64_t id)
 {
 	struct end end = {0};
 
-	session_end_all(world.cache, PRINCIPAL_SYSTEM, id, DEADLINE_MS, on_done,
-			&end);
+	session_end_all(world.cache, id, DEADLINE_MS, on_done, &end);
+	await(&end);
+	return end.code;
+}
+
+static enum err_code act_as(const char *access, int64_t tenant_id)
+{
+	struct end end = {0};
+
+	session_act_as(world.cache, slice_str(access), tenant_id, DEADLINE_MS,
+		       on_done, &end);
+	cr_assert_not(end.done, "a callback ran from within");
 	await(&end);
 	return end.code;
 }
@@ -241,8 +266,7 @@ Test(session, tokens_do_not_stand_for_each_other)
 Test(session, keys_end_by_themselves)
 {
 	struct session_tokens tokens = create();
-	long all =
-		atol(redis("TTL", "sessions:2:700551909773148160", NULL).text);
+	long all = atol(redis("TTL", "sessions:700551909773148160", NULL).text);
 
 	cr_assert_gt(ttl("session", tokens.access), SESSION_ACCESS_S - 60);
 	cr_assert_leq(ttl("session", tokens.access), SESSION_ACCESS_S);
@@ -346,11 +370,11 @@ Test(session, end_all)
 	enum { MANY = 200 };
 	struct session_tokens tokens[MANY];
 	struct principal other = admin;
-	struct end end = {0};
 
 	other.id = 2;
-	session_create(world.cache, &other, DEADLINE_MS, on_tokens, &end);
-	await(&end);
+
+	struct session_tokens others = create_for(&other);
+
 	for (size_t i = 0; i < MANY; i++) {
 		tokens[i] = create();
 		if (i % 3 == 0)
@@ -361,7 +385,7 @@ Test(session, end_all)
 		cr_assert_eq(get(tokens[i].access).code, ERR_UNAUTHORIZED);
 		cr_assert_eq(refresh(tokens[i].refresh).code, ERR_REFRESH);
 	}
-	cr_assert_eq(get(end.tokens.access).code, ERR_OK);
+	cr_assert_eq(get(others.access).code, ERR_OK);
 	cr_assert_eq(end_all(admin.id), ERR_OK);
 	/* Nothing but the other's pair and set is left. */
 	cr_assert_str_eq(redis("DBSIZE", NULL, NULL).text, "3");
@@ -375,10 +399,187 @@ Test(session, set_does_not_grow)
 	for (int i = 0; i < 5; i++)
 		tokens = refresh(tokens.refresh).tokens;
 	cr_assert_str_eq(
-		redis("ZCARD", "sessions:2:700551909773148160", NULL).text,
-		"2");
+		redis("ZCARD", "sessions:700551909773148160", NULL).text, "2");
 	cr_assert_eq(end_one(tokens.access), ERR_OK);
 	cr_assert_str_eq(redis("DBSIZE", NULL, NULL).text, "0");
+}
+
+static long members(int64_t id)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "sessions:%lld", (long long)id);
+	return atol(redis("ZCARD", key, NULL).text);
+}
+
+/* Each distinct id has a set of its own, and all of them are kept alike. */
+Test(session, sets_of_all_its_ids)
+{
+	static const struct {
+		const char *name;
+		int64_t id, tenant_id, dealer_id;
+		long sets;
+	} rows[] = {
+		{"administrator", 11, 0, 0, 1},
+		{"user", 12, 112, 0, 2},
+		{"user of a dealer's tenant", 13, 113, 213, 3},
+		{"dealer", 14, 0, 14, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const int64_t ids[] = {rows[i].id, rows[i].tenant_id,
+				       rows[i].dealer_id};
+		struct principal principal = user;
+
+		principal.id = rows[i].id;
+		principal.tenant_id = rows[i].tenant_id;
+		principal.dealer_id = rows[i].dealer_id;
+
+		struct session_tokens tokens = create_for(&principal);
+
+		tokens = refresh(tokens.refresh).tokens;
+		for (size_t j = 0; j < 3; j++)
+			cr_assert_eq(members(ids[j]), ids[j] ? 2 : 0, "%s",
+				     rows[i].name);
+		cr_assert_eq(atol(redis("DBSIZE", NULL, NULL).text),
+			     2 + rows[i].sets, "%s", rows[i].name);
+		cr_assert_eq(end_one(tokens.access), ERR_OK);
+		cr_assert_str_eq(redis("DBSIZE", NULL, NULL).text, "0", "%s",
+				 rows[i].name);
+	}
+}
+
+/* A tenant's end is its users', and nobody else's. */
+Test(session, end_all_of_a_tenant)
+{
+	enum { MANY = 150 };
+	struct session_tokens tokens[MANY];
+	struct principal principal = user;
+	struct session_tokens system = create();
+
+	principal.tenant_id = 7;
+
+	struct session_tokens neighbour = create_for(&principal);
+
+	principal = user;
+	for (size_t i = 0; i < MANY; i++) {
+		principal.id = 1000 + (int64_t)(i / 2);
+		tokens[i] = create_for(&principal);
+	}
+	cr_assert_eq(members(user.tenant_id), 2L * MANY);
+	cr_assert_eq(end_all(user.tenant_id), ERR_OK);
+	for (size_t i = 0; i < MANY; i++) {
+		cr_assert_eq(get(tokens[i].access).code, ERR_UNAUTHORIZED);
+		cr_assert_eq(refresh(tokens[i].refresh).code, ERR_REFRESH);
+	}
+	cr_assert_eq(get(neighbour.access).code, ERR_OK);
+	cr_assert_eq(get(system.access).code, ERR_OK);
+	/* Two pairs, two sets of the neighbour and one of the administrator:
+	 * the users' own sets went with the tenant's. */
+	cr_assert_str_eq(redis("DBSIZE", NULL, NULL).text, "7");
+}
+
+/* A changed password takes the user's sessions out of the tenant's set. */
+Test(session, end_all_of_a_user)
+{
+	struct session_tokens tokens = create_for(&user);
+	struct principal colleague = user;
+
+	colleague.id = 8;
+
+	struct session_tokens stays = create_for(&colleague);
+
+	cr_assert_eq(end_all(user.id), ERR_OK);
+	cr_assert_eq(get(tokens.access).code, ERR_UNAUTHORIZED);
+	cr_assert_eq(get(stays.access).code, ERR_OK);
+	cr_assert_eq(members(user.tenant_id), 2);
+	cr_assert_eq(members(user.id), 0);
+}
+
+Test(session, act_as_and_back)
+{
+	enum { ENDS_EARLIER_S = 600 };
+	struct session_tokens tokens = create();
+	struct end before = get(tokens.access);
+	char key[128];
+	char seconds[16];
+
+	/* The life of the session goes on as it was. */
+	key_of(key, sizeof(key), "session", tokens.access);
+	snprintf(seconds, sizeof(seconds), "%d",
+		 SESSION_ACCESS_S - ENDS_EARLIER_S);
+	redis("EXPIRE", key, seconds);
+	cr_assert_eq(before.acting_as, 0);
+	cr_assert_eq(act_as(tokens.access, 7), ERR_OK);
+
+	struct end acting = get(tokens.access);
+
+	cr_assert_eq(acting.code, ERR_OK);
+	cr_assert_eq(acting.id, admin.id);
+	cr_assert_eq(acting.acting_as, 7);
+	cr_assert_eq(acting.expires_at, before.expires_at);
+	cr_assert_leq(ttl("session", tokens.access),
+		      SESSION_ACCESS_S - ENDS_EARLIER_S);
+	cr_assert_gt(ttl("session", tokens.access), 0);
+	cr_assert_leq(ttl("refresh", tokens.refresh), SESSION_REFRESH_S);
+	cr_assert_gt(ttl("refresh", tokens.refresh), SESSION_REFRESH_S - 60);
+	/* Another tenant, and back. */
+	cr_assert_eq(act_as(tokens.access, 8), ERR_OK);
+	cr_assert_eq(get(tokens.access).acting_as, 8);
+	cr_assert_eq(act_as(tokens.access, 0), ERR_OK);
+	cr_assert_eq(get(tokens.access).acting_as, 0);
+	cr_assert_eq(end_one(tokens.access), ERR_OK);
+	cr_assert_str_eq(redis("DBSIZE", NULL, NULL).text, "0");
+}
+
+Test(session, act_as_survives_a_refresh)
+{
+	struct session_tokens tokens = create();
+
+	cr_assert_eq(act_as(tokens.access, 7), ERR_OK);
+
+	struct end end = refresh(tokens.refresh);
+
+	cr_assert_eq(end.code, ERR_OK);
+	cr_assert_eq(get(end.tokens.access).acting_as, 7);
+	cr_assert_eq(act_as(end.tokens.access, 0), ERR_OK);
+	end = refresh(end.tokens.refresh);
+	cr_assert_eq(get(end.tokens.access).acting_as, 0);
+}
+
+Test(session, act_as_of_an_ended_session)
+{
+	struct session_tokens tokens = create();
+
+	cr_assert_eq(act_as("x", 7), ERR_UNAUTHORIZED);
+	cr_assert_eq(end_one(tokens.access), ERR_OK);
+	cr_assert_eq(act_as(tokens.access, 7), ERR_UNAUTHORIZED);
+	cr_assert_str_eq(redis("DBSIZE", NULL, NULL).text, "0");
+}
+
+/* Whichever comes first: a refresh token that was good stays good, and what
+ * the caller is told of its switch is so. */
+Test(session, act_as_while_refreshing)
+{
+	for (int round = 0; round < 20; round++) {
+		struct session_tokens tokens = create();
+		struct end acted = {0};
+		struct end refreshed = {0};
+
+		session_refresh(world.cache, slice_str(tokens.refresh),
+				DEADLINE_MS, on_tokens, &refreshed);
+		if (round % 2)
+			loop_turn(world.loop, 1);
+		session_act_as(world.cache, slice_str(tokens.access), 7,
+			       DEADLINE_MS, on_done, &acted);
+		await(&acted);
+		await(&refreshed);
+		cr_assert_eq(refreshed.code, ERR_OK);
+		cr_assert(acted.code == ERR_OK ||
+			  acted.code == ERR_UNAUTHORIZED);
+		cr_assert_eq(get(refreshed.tokens.access).acting_as,
+			     acted.code ? 0 : 7);
+	}
 }
 
 Test(session, corrupt_values)
@@ -406,6 +607,8 @@ Test(session, corrupt_values)
 		cr_assert_eq(get("token").code, ERR_UNAUTHORIZED, "row %zu", i);
 		cr_assert_eq(refresh("token").code, ERR_REFRESH, "row %zu", i);
 		cr_assert_eq(end_one("token"), ERR_OK, "row %zu", i);
+		cr_assert_eq(act_as("token", 7), ERR_UNAUTHORIZED, "row %zu",
+			     i);
 	}
 }
 
@@ -430,6 +633,18 @@ Test(session, cut_values)
 	}
 }
 
+/* What is in a set without being a session does not stay there. */
+Test(session, end_all_of_what_is_none)
+{
+	redis("EVAL",
+	      "redis.call('ZADD', 'sessions:9', 1, 'session:gone', 2, '', 3, "
+	      "'refresh:broken')"
+	      "redis.call('SET', 'refresh:broken', 'x') return 1",
+	      "0");
+	cr_assert_eq(end_all(9), ERR_OK);
+	cr_assert_str_eq(redis("DBSIZE", NULL, NULL).text, "0");
+}
+
 Test(session, redis_away)
 {
 	struct session_tokens tokens = create();
@@ -437,7 +652,7 @@ Test(session, redis_away)
 	servers_redis_kill(&world.redis);
 	TURN_UNTIL(world.loop, !cache_ready(world.cache));
 
-	struct end ends[4] = {0};
+	struct end ends[6] = {0};
 
 	session_get(world.cache, slice_str(tokens.access), 1, on_session,
 		    &ends[0]);
@@ -446,7 +661,10 @@ Test(session, redis_away)
 			&ends[2]);
 	session_end(world.cache, slice_str(tokens.access), 1, on_done,
 		    &ends[3]);
-	for (size_t i = 0; i < 4; i++) {
+	session_act_as(world.cache, slice_str(tokens.access), 7, 1, on_done,
+		       &ends[4]);
+	session_end_all(world.cache, admin.id, 1, on_done, &ends[5]);
+	for (size_t i = 0; i < 6; i++) {
 		await(&ends[i]);
 		cr_assert_eq(ends[i].code, ERR_UNAVAILABLE, "row %zu", i);
 	}

@@ -148,7 +148,7 @@ Test(sip_nonce, counts_go_up)
 	nonce_window_free(window);
 }
 
-/* Nobody is forgotten to make room; what is too old is. */
+/* Of the nonces of one second nobody makes room; what is too old does. */
 Test(sip_nonce, full_until_some_are_old)
 {
 	enum { NONCES = 64 };
@@ -173,6 +173,36 @@ Test(sip_nonce, full_until_some_are_old)
 				     .issued_s = NOW_S + LIFETIME_S};
 	cr_expect_eq(nonce_window_use(window, &stamp, 1, NOW_S + LIFETIME_S),
 		     NONCE_FRESH);
+	nonce_window_free(window);
+}
+
+/* Many times more than there is room for within a lifetime: new ones are taken
+ * all the same, and what made room for them cannot be used again. */
+Test(sip_nonce, old_ones_make_room)
+{
+	enum { NONCES = 64, SECONDS = 50 };
+	struct nonce_window *window = nonce_window_new(NONCES, LIFETIME_S);
+	struct nonce_stamp stamp = {0};
+	size_t stale = 0;
+
+	for (uint32_t s = 0; s < SECONDS; s++)
+		for (int i = 0; i < NONCES; i++, stamp.number++) {
+			stamp.issued_s = NOW_S + s;
+			cr_expect_eq(
+				nonce_window_use(window, &stamp, 1, NOW_S + s),
+				NONCE_FRESH);
+		}
+	for (stamp.number = 0; stamp.number < (uint64_t)SECONDS * NONCES;
+	     stamp.number++) {
+		stamp.issued_s = NOW_S + (uint32_t)(stamp.number / NONCES);
+
+		enum nonce_use use =
+			nonce_window_use(window, &stamp, 1, NOW_S + SECONDS);
+
+		cr_expect_neq(use, NONCE_FRESH);
+		stale += use == NONCE_FULL;
+	}
+	cr_expect_geq(stale, (size_t)(SECONDS - 4) * NONCES);
 	nonce_window_free(window);
 }
 

@@ -1,6 +1,7 @@
 #include "services/system/system.h"
 
 #include "proto/json.h"
+#include "proto/writer.h"
 #include "servers.h"
 #include "services/common/bus_client.h"
 #include "services/system/lockout.h"
@@ -18,7 +19,7 @@
 enum {
 	SOON_MS = 30000, /* a deadline no test reaches */
 	PATH_BYTES = 128,
-	TEXT_BYTES = 1024,
+	TEXT_BYTES = 4096,
 };
 
 /* A database and a Redis of the test's own. */
@@ -127,6 +128,19 @@ static void on_answer(void *arg, const struct reply *reply,
 	buffer_fini(&json);
 }
 
+static void call_send(const struct service *service, enum bus_lane lane,
+		      const struct principal *principal, const char *method,
+		      struct slice args, struct answer *answer)
+{
+	bus_client_call(service->client, lane,
+			&(struct request){.request_id = SLICE("test"),
+					  .method = slice_str(method),
+					  .deadline_ms = SOON_MS,
+					  .principal = *principal,
+					  .args = args},
+			on_answer, answer);
+}
+
 static void call_begin(const struct service *service, enum bus_lane lane,
 		       const struct principal *principal, const char *method,
 		       const char *json, struct answer *answer)
@@ -135,13 +149,8 @@ static void call_begin(const struct service *service, enum bus_lane lane,
 
 	*answer = (struct answer){0};
 	cr_assert_eq(json_to_msgpack(slice_str(json), &args, NULL), ERR_OK);
-	bus_client_call(service->client, lane,
-			&(struct request){.request_id = SLICE("test"),
-					  .method = slice_str(method),
-					  .deadline_ms = SOON_MS,
-					  .principal = *principal,
-					  .args = buffer_slice(&args)},
-			on_answer, answer);
+	call_send(service, lane, principal, method, buffer_slice(&args),
+		  answer);
 	buffer_fini(&args);
 }
 
@@ -720,6 +729,754 @@ Test(system, change_of_name)
 	world_fini(&world);
 }
 
+/* ---- dealers, tenants' users ---- */
+
+enum {
+	DEALER = 11,
+	DEALER_BELOW = 12,
+	DEALER_ELSEWHERE = 13,
+	DEALER_DISABLED = 14,
+	TENANT = 21, /* of DEALER_BELOW */
+	TENANT_ELSEWHERE = 22,
+	TENANT_DISABLED = 23,
+	TENANT_DELETING = 24,
+	USER_ADMIN = 31, /* of TENANT */
+	USER_QUEUES = 32,
+	USER_STANDARD = 33,
+	USER_DISABLED = 34,
+};
+
+static void dealer_make(const struct world *world, int id, const char *name,
+			const char *parent, bool enabled, bool full_access)
+{
+	char sql[1024];
+
+	snprintf(sql, sizeof(sql),
+		 "INSERT INTO dealer.dealers (id, enabled, level, parent_id, "
+		 "name, password_hash, max_tenants, max_extensions, "
+		 "tenant_full_access) SELECT %d, true, '%s', %s, '%s', "
+		 "password_hash, 9, 99, %s FROM system.administrators",
+		 id, strcmp(parent, "NULL") == 0 ? "DISTRIBUTOR" : "RESELLER",
+		 parent, name, full_access ? "true" : "false");
+	number(world, sql);
+	if (enabled)
+		return;
+	snprintf(sql, sizeof(sql),
+		 "UPDATE dealer.dealers SET enabled = false WHERE id = %d", id);
+	number(world, sql);
+}
+
+static void tenant_make(const struct world *world, int id, const char *domain,
+			const char *dealer)
+{
+	char sql[2048];
+
+	snprintf(sql, sizeof(sql),
+		 "INSERT INTO tenant.tenants SELECT t.* FROM "
+		 "jsonb_populate_record(NULL::tenant.tenants, "
+		 "(SELECT jsonb_object_agg(column_name, CASE data_type "
+		 "WHEN 'boolean' THEN to_jsonb(false) "
+		 "WHEN 'integer' THEN to_jsonb(CASE column_name "
+		 "WHEN 'extension_count' THEN 0 WHEN 'log_retention' THEN 30 "
+		 "ELSE 99 END) "
+		 "WHEN 'jsonb' THEN '{}'::jsonb "
+		 "WHEN 'bigint' THEN to_jsonb(1) "
+		 "WHEN 'timestamp with time zone' THEN to_jsonb(now()) "
+		 "ELSE to_jsonb(''::text) END) "
+		 "FROM information_schema.columns "
+		 "WHERE table_schema = 'tenant' AND table_name = 'tenants' "
+		 "AND is_nullable = 'NO') || jsonb_build_object('id', %d, "
+		 "'name', 'Tenant %d', 'domain', '%s', 'enabled', true, "
+		 "'dealer_id', %s::bigint)) t",
+		 id, id, domain, dealer);
+	number(world, sql);
+}
+
+static void user_make(const struct world *world, int id, int tenant,
+		      const char *name, const char *role)
+{
+	char sql[2048];
+
+	snprintf(sql, sizeof(sql),
+		 "INSERT INTO tenant.users SELECT u.* FROM "
+		 "jsonb_populate_record(NULL::tenant.users, "
+		 "(SELECT jsonb_object_agg(column_name, CASE data_type "
+		 "WHEN 'boolean' THEN to_jsonb(false) "
+		 "WHEN 'jsonb' THEN '{}'::jsonb "
+		 "WHEN 'bigint' THEN to_jsonb(1) "
+		 "WHEN 'timestamp with time zone' THEN to_jsonb(now()) "
+		 "ELSE to_jsonb(''::text) END) "
+		 "FROM information_schema.columns "
+		 "WHERE table_schema = 'tenant' AND table_name = 'users' "
+		 "AND is_nullable = 'NO') || jsonb_build_object('id', %d, "
+		 "'tenant_id', %d, 'name', '%s', 'enabled', true, "
+		 "'role', '%s', 'extension_number', '%d', 'password_hash', "
+		 "(SELECT password_hash FROM system.administrators))) u",
+		 id, tenant, name, role, 1000 + id);
+	number(world, sql);
+}
+
+/* Some of each kind, all with the administrator's password. */
+static void people_make(const struct world *world)
+{
+	dealer_make(world, DEALER, "Upper", "NULL", true, true);
+	dealer_make(world, DEALER_BELOW, "Lower", "11", true, false);
+	dealer_make(world, DEALER_ELSEWHERE, "Elsewhere", "NULL", true, true);
+	dealer_make(world, DEALER_DISABLED, "Disabled", "NULL", false, true);
+	tenant_make(world, TENANT, "a.example", "12");
+	tenant_make(world, TENANT_ELSEWHERE, "b.example", "NULL");
+	tenant_make(world, TENANT_DISABLED, "c.example", "NULL");
+	tenant_make(world, TENANT_DELETING, "d.example", "NULL");
+	user_make(world, USER_ADMIN, TENANT, "Alice", "Admin");
+	user_make(world, USER_QUEUES, TENANT, "quentin", "QueueManager");
+	user_make(world, USER_STANDARD, TENANT, "steve", "StandardUser");
+	user_make(world, USER_DISABLED, TENANT, "dora", "Admin");
+	user_make(world, 41, TENANT_ELSEWHERE, "alice", "Dealer");
+	user_make(world, 42, TENANT_DISABLED, "alice", "Admin");
+	user_make(world, 43, TENANT_DELETING, "alice", "Admin");
+	number(world, "UPDATE tenant.users SET enabled = false WHERE id = 34");
+	number(world,
+	       "UPDATE tenant.tenants SET enabled = false WHERE id = 23");
+	number(world, "UPDATE tenant.tenants SET deleting_at = now() "
+		      "WHERE id = 24");
+}
+
+static struct answer sign_in_as(const struct service *service,
+				const char *method, const char *address,
+				const char *name, const char *domain,
+				const char *password)
+{
+	const struct principal principal = nobody(address);
+	const bool oauth = strcmp(method, "auth.oauth_token") == 0;
+	char json[512];
+
+	snprintf(json, sizeof(json),
+		 "{%s\"username\":\"%s\",\"password\":\"%s\"%s%s%s}",
+		 oauth ? "\"grant_type\":\"password\"," : "", name, password,
+		 domain ? ",\"domain\":\"" : "", domain ? domain : "",
+		 domain ? "\"" : "");
+	return call_as(service, &principal, method, json);
+}
+
+static void role_of(const struct service *service, const char *access,
+		    char role[64])
+{
+	const struct answer answer =
+		call_with(service, "auth.session", "access_token", access);
+
+	member(answer.json, "role", role, 64);
+}
+
+Test(system, who_signs_in)
+{
+	static const struct {
+		const char *method;
+		const char *name;
+		const char *domain;
+		const char *role;  /* NULL: nobody */
+		const char *actor; /* in the audit log */
+	} rows[] = {
+		{"auth.sign_in", "admin", NULL, "SystemAdmin",
+		 "tenant_id IS NULL AND dealer_id IS NULL "
+		 "AND actor_kind = 'SYSTEM' AND user_name = 'admin'"},
+		{"auth.sign_in", "Admin", NULL, NULL, ""},
+		{"auth.sign_in", "admin", "a.example", NULL, ""},
+		{"auth.sign_in", "Upper", NULL, "Dealer",
+		 "tenant_id IS NULL AND dealer_id = 11 AND actor_id = 11 "
+		 "AND actor_kind = 'DEALER' AND user_name = 'Upper'"},
+		{"auth.login", "uPPER", NULL, "Dealer",
+		 "actor_id = 11 AND user_name = 'Upper'"},
+		{"auth.oauth_token", "lower", NULL, "Dealer", "actor_id = 12"},
+		{"auth.sign_in", "Upper", "a.example", NULL, ""},
+		{"auth.sign_in", "Disabled", NULL, NULL, ""},
+		{"auth.sign_in", "Alice", "a.example", "Admin",
+		 "tenant_id = 21 AND dealer_id IS NULL AND actor_id = 31 "
+		 "AND actor_kind = 'ADMIN' AND user_name = 'Alice'"},
+		{"auth.login", "aLICE", "A.Example", "Admin", "actor_id = 31"},
+		{"auth.oauth_token", "alice", "a.example", "Admin",
+		 "actor_id = 31"},
+		{"auth.sign_in", "quentin", "a.example", "QueueManager",
+		 "actor_kind = 'QUEUE_MANAGER'"},
+		{"auth.sign_in", "steve", "a.example", "StandardUser",
+		 "actor_kind = 'USER'"},
+		/* A role's name makes nobody more than a tenant's user. */
+		{"auth.sign_in", "alice", "b.example", "Dealer",
+		 "actor_id = 41 AND actor_kind = 'USER' AND tenant_id = 22 "
+		 "AND dealer_id IS NULL"},
+		{"auth.sign_in", "alice", NULL, NULL, ""},
+		{"auth.sign_in", "dora", "a.example", NULL, ""},
+		{"auth.sign_in", "alice", "c.example", NULL, ""},
+		{"auth.sign_in", "alice", "d.example", NULL, ""},
+		{"auth.sign_in", "alice", "e.example", NULL, ""},
+	};
+	struct world world;
+	struct service service;
+	char password[64], access[64], refresh[64], role[64];
+
+	world_init(&world);
+	service_start(&service, &world);
+	password_read(&world, password);
+	people_make(&world);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char address[32], sql[512];
+
+		snprintf(address, sizeof(address), "192.0.2.%zu", i + 10);
+
+		struct answer answer =
+			sign_in_as(&service, rows[i].method, address,
+				   rows[i].name, rows[i].domain, password);
+
+		cr_assert_eq(answer.err.code,
+			     rows[i].role ? ERR_OK : ERR_SIGN_IN, "row %zu: %s",
+			     i, answer.err.text);
+		snprintf(sql, sizeof(sql),
+			 "SELECT count(*) FROM system.audit_logs "
+			 "WHERE ip = '%s' AND action = 'LOGIN' "
+			 "AND object_type = 'LOGIN' AND source = 'REST' "
+			 "AND request_id = 'test' %s%s",
+			 address, rows[i].actor[0] ? "AND " : "",
+			 rows[i].actor);
+		cr_assert_eq(number(&world, sql), rows[i].role ? 1 : 0,
+			     "row %zu", i);
+		if (!rows[i].role)
+			continue;
+		tokens_of(&answer, access, refresh);
+		role_of(&service, access, role);
+		cr_assert_str_eq(role, rows[i].role, "row %zu", i);
+	}
+	cr_assert_eq(number(&world,
+			    "SELECT count(*) FROM system.audit_logs l, "
+			    "system.administrators a WHERE strpos(l::text, "
+			    "a.password_hash) > 0 OR l::text ~ 'argon2'"),
+		     0);
+	service_end(&service);
+	world_fini(&world);
+}
+
+/* Wrong passwords count for dealers and users as they do for administrators. */
+Test(system, everybody_is_locked_out)
+{
+	static const struct {
+		const char *name, *domain;
+	} rows[] = {{"upper", NULL}, {"alice", "a.example"}};
+	struct world world;
+	struct service service;
+	char password[64];
+
+	world_init(&world);
+	service_start(&service, &world);
+	password_read(&world, password);
+	people_make(&world);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "192.0.2.%zu", i + 10);
+		for (int j = 0; j < LOCKOUT_FAILURES_MAX; j++)
+			cr_assert_eq(sign_in_as(&service, "auth.sign_in",
+						address, rows[i].name,
+						rows[i].domain, "x")
+					     .err.code,
+				     ERR_SIGN_IN);
+		cr_assert_eq(sign_in_as(&service, "auth.sign_in", address,
+					rows[i].name, rows[i].domain, password)
+				     .err.code,
+			     ERR_RATE_LIMITED);
+	}
+	service_end(&service);
+	world_fini(&world);
+}
+
+struct keys {
+	bool done;
+	long long count;
+};
+
+static void on_keys(void *arg, const struct cache_reply *reply,
+		    enum err_code code)
+{
+	struct keys *keys = arg;
+
+	cr_assert_eq(code, ERR_OK);
+	keys->count = reply->integer;
+	keys->done = true;
+}
+
+/* How many sessions there are, of both tokens and their sets. */
+static long long sessions(const struct service *service)
+{
+	static const struct slice words[] = {
+		SLICE("EVAL"),
+		SLICE("return #redis.call('KEYS', 'session*') + "
+		      "#redis.call('KEYS', 'refresh*')"),
+		SLICE("0")};
+	const struct system *inside = service->self;
+	struct keys keys = {0};
+
+	cache_run(inside->cache, words, 3, SOON_MS, on_keys, &keys);
+	TURN_UNTIL(service->world->loop, keys.done);
+	return keys.count;
+}
+
+/* Between the look for the name and the session: nobody gets one. */
+Test(system, disabled_while_signing_in)
+{
+	static const char *const rows[] = {
+		"UPDATE tenant.users SET enabled = false WHERE id = 31",
+		"UPDATE tenant.tenants SET enabled = false WHERE id = 21",
+		"UPDATE tenant.tenants SET deleting_at = now() WHERE id = 21",
+		"UPDATE tenant.users SET password_hash = 'x' WHERE id = 31",
+	};
+	struct world world;
+	struct service service;
+	char password[64], json[256];
+
+	world_init(&world);
+	service_start(&service, &world);
+	password_read(&world, password);
+	people_make(&world);
+
+	const struct system *inside = service.self;
+	const struct principal principal = nobody("192.0.2.1");
+
+	snprintf(json, sizeof(json),
+		 "{\"username\":\"alice\",\"password\":\"%s\","
+		 "\"domain\":\"a.example\"}",
+		 password);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct answer answer;
+
+		number(&world, "UPDATE tenant.tenants SET enabled = true, "
+			       "deleting_at = NULL WHERE id = 21");
+		number(&world, "UPDATE tenant.users SET enabled = true "
+			       "WHERE id = 31");
+		call_begin(&service, BUS_SLOW, &principal, "auth.sign_in", json,
+			   &answer);
+		TURN_UNTIL(world.loop, !passwords_idle(inside->passwords));
+		number(&world, rows[i]);
+		TURN_UNTIL(world.loop, answer.done);
+		cr_assert_eq(answer.err.code, ERR_SIGN_IN, "row %zu", i);
+		cr_assert_eq(sessions(&service), 0, "row %zu", i);
+	}
+	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs"),
+		     0);
+	service_end(&service);
+	world_fini(&world);
+}
+
+/* Whoever cannot be told of does not sign in; signing out always works. */
+Test(system, sign_in_without_audit)
+{
+	struct world world;
+	struct service service;
+	char password[64], access[64], refresh[64], json[128];
+
+	world_init(&world);
+	service_start(&service, &world);
+	password_read(&world, password);
+
+	struct answer answer = sign_in_from(&service, "192.0.2.1", password);
+
+	tokens_of(&answer, access, refresh);
+	number(&world, "REVOKE INSERT ON system.audit_logs "
+		       "FROM trunkline_system");
+	answer = sign_in_from(&service, "192.0.2.1", password);
+	cr_assert_eq(answer.err.code, ERR_UNAVAILABLE);
+	cr_assert_eq(sessions(&service), 3);
+
+	const struct principal admin = administrator(&world);
+
+	snprintf(json, sizeof(json), "{\"access_token\":\"%s\"}", access);
+	answer = call_as(&service, &admin, "auth.sign_out", json);
+	cr_assert_eq(answer.err.code, ERR_OK);
+	cr_assert_eq(sessions(&service), 0);
+	service_end(&service);
+	world_fini(&world);
+}
+
+Test(system, changes_of_the_account_are_audited)
+{
+	struct world world;
+	struct service service;
+	char password[64], access[64], refresh[64], json[128];
+
+	world_init(&world);
+	service_start(&service, &world);
+	password_read(&world, password);
+
+	const struct principal admin = administrator(&world);
+	struct answer answer = sign_in_from(&service, "192.0.2.1", password);
+
+	tokens_of(&answer, access, refresh);
+	snprintf(json, sizeof(json), "{\"access_token\":\"%s\"}", access);
+	call_as(&service, &admin, "auth.sign_out", json);
+	call_as(&service, &admin, "admin.username", "{\"name\":\"bob\"}");
+	change_password(&service, password, "new password 1");
+	change_password(&service, "wrong", "new password 2");
+	cr_assert_eq(
+		number(&world,
+		       "SELECT count(*) FROM system.audit_logs "
+		       "WHERE (action, object_type, object_name) "
+		       "= ('LOGOUT', 'LOGIN', 'admin') "
+		       "OR (action, object_type, object_name, old_state, "
+		       "new_state) = ('UPDATE', 'SYSTEM', 'bob', "
+		       "'{\"name\": \"admin\"}', '{\"name\": \"bob\"}') "
+		       "OR (action, object_type, object_name) "
+		       "= ('UPDATE', 'SYSTEM', 'bob') AND new_state IS NULL"),
+		3);
+	/* With the sign-in that is all there is, without secrets. */
+	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs"),
+		     4);
+	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs l "
+				    "WHERE l::text ~ 'argon2|new password'"),
+		     0);
+	service_end(&service);
+	world_fini(&world);
+}
+
+/* ---- acting as a tenant ---- */
+
+static struct principal dealer(int id)
+{
+	return (struct principal){.kind = PRINCIPAL_DEALER,
+				  .id = id,
+				  .dealer_id = id,
+				  .role = SLICE("Dealer"),
+				  .name = SLICE("dealer"),
+				  .address = SLICE("192.0.2.1")};
+}
+
+static struct answer switch_to(const struct service *service,
+			       const struct principal *who, const char *access,
+			       int tenant)
+{
+	struct buffer args = {0};
+	struct answer answer = {0};
+
+	writer_map(&args, tenant ? 2 : 1);
+	writer_text(&args, "access_token");
+	writer_text(&args, access);
+	if (tenant) {
+		writer_text(&args, "id");
+		writer_id(&args, tenant);
+	}
+	call_send(service, BUS_WRITE, who, "auth.switch", buffer_slice(&args),
+		  &answer);
+	buffer_fini(&args);
+	TURN_UNTIL(service->world->loop, answer.done);
+	return answer;
+}
+
+Test(system, switches)
+{
+	static const struct {
+		const char *name;
+		int dealer; /* 0: the administrator */
+		int tenant; /* 0: back */
+		enum err_code code;
+	} rows[] = {
+		{"administrator", 0, TENANT, ERR_OK},
+		{"from one to the other", 0, TENANT_ELSEWHERE, ERR_OK},
+		{"disabled tenant", 0, TENANT_DISABLED, ERR_OK},
+		{"deleting tenant", 0, TENANT_DELETING, ERR_NOT_FOUND},
+		{"no tenant", 0, 99, ERR_NOT_FOUND},
+		{"back", 0, 0, ERR_OK},
+		{"back again", 0, 0, ERR_OK},
+		{"dealer above", DEALER, TENANT, ERR_OK},
+		{"nobody's tenant", DEALER, TENANT_ELSEWHERE, ERR_NOT_FOUND},
+		{"dealer's no tenant", DEALER, 99, ERR_NOT_FOUND},
+		{"dealer back", DEALER, 0, ERR_OK},
+		{"without full access", DEALER_BELOW, TENANT, ERR_FORBIDDEN},
+		{"of another branch", DEALER_ELSEWHERE, TENANT, ERR_NOT_FOUND},
+	};
+	struct world world;
+	struct service service;
+	char password[64], access[64], refresh[64], role[64];
+
+	world_init(&world);
+	service_start(&service, &world);
+	password_read(&world, password);
+	people_make(&world);
+
+	struct answer answer = sign_in_from(&service, "192.0.2.1", password);
+	int acting = 0;
+	long audited = 1;
+
+	tokens_of(&answer, access, refresh);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct principal who = rows[i].dealer ? dealer(rows[i].dealer)
+						      : administrator(&world);
+
+		who.acting_as = acting;
+		answer = switch_to(&service, &who, access, rows[i].tenant);
+		cr_assert_eq(answer.err.code, rows[i].code, "%s: %s",
+			     rows[i].name, answer.err.text);
+		if (!answer.err.code) {
+			audited += acting != 0 || rows[i].tenant != 0;
+			acting = rows[i].tenant;
+		}
+		role_of(&service, access, role);
+		cr_assert_str_eq(role, acting ? "Admin" : "SystemAdmin", "%s",
+				 rows[i].name);
+		cr_assert_eq(number(&world,
+				    "SELECT count(*) FROM system.audit_logs"),
+			     audited, "%s", rows[i].name);
+	}
+	/* On and back, by the administrator and by the dealer. */
+	cr_assert_eq(number(&world,
+			    "SELECT count(*) FROM system.audit_logs WHERE "
+			    "action = 'UPDATE' AND object_type = 'TENANT' AND "
+			    "object_name = 'Tenant 21' AND tenant_id = 21 AND "
+			    "acting_as = 21"),
+		     3);
+	/* A tenant's own administrator is none who acts as one. */
+	const struct principal own = {
+		.kind = PRINCIPAL_ADMIN, .id = USER_ADMIN, .tenant_id = TENANT};
+
+	cr_assert_eq(
+		switch_to(&service, &own, access, TENANT_ELSEWHERE).err.code,
+		ERR_FORBIDDEN);
+	cr_assert_eq(switch_to(&service, &own, access, 0).err.code,
+		     ERR_FORBIDDEN);
+
+	const struct principal admin = administrator(&world);
+
+	cr_assert_eq(switch_to(&service, &admin, "x", TENANT).err.code,
+		     ERR_UNAUTHORIZED);
+	service_end(&service);
+	world_fini(&world);
+}
+
+/* What ends an account, or hands a tenant to another, is found out by the next
+ * refresh even where its sessions were not ended then. */
+Test(system, refresh_looks_again)
+{
+	static const struct {
+		const char *name, *domain;
+		int tenant; /* to act as */
+		const char *sql;
+		enum err_code code;
+		const char *role;
+	} rows[] = {
+		{"Upper", NULL, TENANT, "SELECT 1", ERR_OK, "Admin"},
+		{"Upper", NULL, TENANT,
+		 "UPDATE tenant.tenants SET dealer_id = NULL WHERE id = 21",
+		 ERR_OK, "Dealer"},
+		{"admin", NULL, TENANT_ELSEWHERE,
+		 "UPDATE tenant.tenants SET deleting_at = now() WHERE id = 22",
+		 ERR_OK, "SystemAdmin"},
+		{"alice", "a.example", 0, "SELECT 1", ERR_OK, "Admin"},
+		{"alice", "a.example", 0,
+		 "UPDATE tenant.users SET enabled = false WHERE id = 31",
+		 ERR_REFRESH, NULL},
+		{"Upper", NULL, 0,
+		 "UPDATE dealer.dealers SET enabled = false WHERE id = 11",
+		 ERR_REFRESH, NULL},
+	};
+	struct world world;
+	struct service service;
+	char password[64], access[64], refresh[64], role[64];
+
+	world_init(&world);
+	service_start(&service, &world);
+	password_read(&world, password);
+	people_make(&world);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct principal who = rows[i].domain ? dealer(0)
+					     : strcmp(rows[i].name, "admin")
+						     ? dealer(DEALER)
+						     : administrator(&world);
+		struct answer answer =
+			sign_in_as(&service, "auth.sign_in", "192.0.2.1",
+				   rows[i].name, rows[i].domain, password);
+
+		tokens_of(&answer, access, refresh);
+		if (rows[i].tenant)
+			cr_assert_eq(switch_to(&service, &who, access,
+					       rows[i].tenant)
+					     .err.code,
+				     ERR_OK, "row %zu", i);
+		number(&world, rows[i].sql);
+		answer = call_with(&service, "auth.refresh", "refresh_token",
+				   refresh);
+		cr_assert_eq(answer.err.code, rows[i].code, "row %zu", i);
+		if (!rows[i].role)
+			continue;
+		tokens_of(&answer, access, refresh);
+		role_of(&service, access, role);
+		cr_assert_str_eq(role, rows[i].role, "row %zu", i);
+	}
+	service_end(&service);
+	world_fini(&world);
+}
+
+Test(system, users_of_a_tenant_are_told_to_change_their_password)
+{
+	struct world world;
+	struct service service;
+
+	world_init(&world);
+	service_start(&service, &world);
+	people_make(&world);
+	number(&world, "UPDATE tenant.tenants SET password_force_reset = true "
+		       "WHERE id = 21");
+
+	struct principal who = {.kind = PRINCIPAL_USER,
+				.id = USER_STANDARD,
+				.tenant_id = TENANT,
+				.role = SLICE("StandardUser")};
+	struct answer answer = call_as(&service, &who, "auth.user", "{}");
+
+	cr_assert_str_eq(answer.json, "{\"role\":\"StandardUser\","
+				      "\"password_verified\":true,"
+				      "\"password_force_reset\":true}");
+	who.tenant_id = TENANT_ELSEWHERE;
+	answer = call_as(&service, &who, "auth.user", "{}");
+	cr_assert_not_null(
+		strstr(answer.json, "\"password_force_reset\":false"));
+	/* Who acts as the tenant is none of its users. */
+	who = administrator(&world);
+	who.acting_as = TENANT;
+	answer = call_as(&service, &who, "auth.user", "{}");
+	cr_assert_str_eq(answer.json, "{\"role\":\"Admin\","
+				      "\"password_verified\":true,"
+				      "\"password_force_reset\":false}");
+	service_end(&service);
+	world_fini(&world);
+}
+
+/* ---- the audit log ---- */
+
+Test(system, audit_log_is_seen_by_who_it_is_of)
+{
+	static const struct {
+		const char *name;
+		enum principal_kind kind;
+		int id;
+		int acting_as;
+		enum err_code code;
+		long count;
+		const char *filter;
+	} rows[] = {
+		{"administrator", PRINCIPAL_SYSTEM, 1, 0, ERR_OK, 6, ""},
+		{"acting", PRINCIPAL_SYSTEM, 1, TENANT, ERR_OK, 2, ""},
+		{"tenant", PRINCIPAL_ADMIN, TENANT, 0, ERR_OK, 2, ""},
+		{"tenant elsewhere", PRINCIPAL_ADMIN, TENANT_ELSEWHERE, 0,
+		 ERR_OK, 1, ""},
+		{"dealer", PRINCIPAL_DEALER, DEALER, 0, ERR_OK, 4, ""},
+		{"dealer below", PRINCIPAL_DEALER, DEALER_BELOW, 0, ERR_OK, 3,
+		 ""},
+		{"dealer elsewhere", PRINCIPAL_DEALER, DEALER_ELSEWHERE, 0,
+		 ERR_OK, 0, ""},
+		{"user", PRINCIPAL_USER, TENANT, 0, ERR_FORBIDDEN, 0, ""},
+		{"queue manager", PRINCIPAL_QUEUE_MANAGER, TENANT, 0,
+		 ERR_FORBIDDEN, 0, ""},
+		{"since", PRINCIPAL_SYSTEM, 1, 0, ERR_OK, 6,
+		 "created_at ge '2026-01-01T00:00:00Z'"},
+		{"before", PRINCIPAL_SYSTEM, 1, 0, ERR_OK, 0,
+		 "created_at lt '2026-01-01T00:00:00+02:00'"},
+		{"not a time", PRINCIPAL_SYSTEM, 1, 0, ERR_VALIDATE, 0,
+		 "created_at lt 5"},
+		{"what", PRINCIPAL_SYSTEM, 1, 0, ERR_OK, 2,
+		 "object_type eq 'USER' and action eq 'CREATE'"},
+		{"who", PRINCIPAL_DEALER, DEALER, 0, ERR_OK, 1,
+		 "user_name eq 'u1'"},
+		{"no such field", PRINCIPAL_SYSTEM, 1, 0, ERR_VALIDATE, 0,
+		 "request_id eq 'x'"},
+	};
+	struct world world;
+	struct service service;
+
+	world_init(&world);
+	service_start(&service, &world);
+	people_make(&world);
+	number(&world,
+	       "INSERT INTO system.audit_logs (tenant_id, dealer_id, "
+	       "actor_kind, user_name, source, action, object_type, "
+	       "object_name) VALUES "
+	       "(NULL, NULL, 'SYSTEM', 'u0', 'REST', 'UPDATE', 'SYSTEM', 'a'), "
+	       "(21, NULL, 'ADMIN', 'u1', 'REST', 'CREATE', 'USER', 'b'), "
+	       "(21, NULL, 'SYSTEM', 'u2', 'REST', 'UPDATE', 'TENANT', 'c'), "
+	       "(22, NULL, 'ADMIN', 'u3', 'REST', 'CREATE', 'USER', 'd'), "
+	       "(NULL, 11, 'DEALER', 'u4', 'REST', 'UPDATE', 'DEALER', 'e'), "
+	       "(NULL, 12, 'DEALER', 'u5', 'REST', 'UPDATE', 'DEALER', 'f')");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct principal who = {
+			.kind = rows[i].kind,
+			.id = rows[i].id,
+			.tenant_id = rows[i].kind & PRINCIPAL_TENANT
+					     ? rows[i].id
+					     : 0,
+			.dealer_id = rows[i].kind == PRINCIPAL_DEALER
+					     ? rows[i].id
+					     : 0,
+			.acting_as = rows[i].acting_as};
+		char json[256], count[32];
+
+		snprintf(json, sizeof(json), "{\"filter\":\"%s\"}",
+			 rows[i].filter);
+
+		struct answer answer = call_as(&service, &who, "audit.list",
+					       rows[i].filter[0] ? json : "{}");
+
+		cr_assert_eq(answer.err.code, rows[i].code, "%s: %s",
+			     rows[i].name, answer.err.text);
+		snprintf(count, sizeof(count), "{\"count\":%ld,",
+			 rows[i].count);
+		if (!rows[i].code)
+			cr_assert_eq(strncmp(answer.json, count, strlen(count)),
+				     0, "%s: %s", rows[i].name, answer.json);
+	}
+
+	const struct principal admin = administrator(&world);
+	const struct answer one =
+		call_as(&service, &admin, "audit.list", "{\"search\":\"u2\"}");
+
+	cr_assert_not_null(strstr(one.json, "\"source\":\"REST\""));
+	cr_assert_not_null(strstr(one.json, "\"object_name\":\"c\""));
+	/* It is read, and nothing else. */
+	cr_assert_eq(call_as(&service, &admin, "audit.destroy", "{\"id\":1}")
+			     .err.code,
+		     ERR_UNKNOWN_METHOD);
+	service_end(&service);
+	world_fini(&world);
+}
+
+/* Days are those of the tenant, or of the configuration (180). */
+Test(system, audit_log_forgets)
+{
+	static const char sql[] =
+		"INSERT INTO system.audit_logs (id, tenant_id, actor_kind, "
+		"source, action, object_type) "
+		"SELECT trunkline.first_id(now() - make_interval(days => age)) "
+		"+ 1000 * place + n, tenant, 'SYSTEM', 'REST', 'UPDATE', kept "
+		"FROM (VALUES (1, NULL::bigint, 181, 'GONE'), "
+		"(2, NULL, 179, 'KEPT'), (3, 21, 31, 'GONE'), "
+		"(4, 21, 29, 'KEPT'), (5, 99, 181, 'GONE'), "
+		"(6, 99, 179, 'KEPT'), (7, 22, 181, 'KEPT')) "
+		"rows (place, tenant, age, kept), generate_series(1, 700) n";
+	struct world world;
+	struct service service;
+
+	world_init(&world);
+	service_start(&service, &world);
+	people_make(&world);
+	number(&world, "UPDATE tenant.tenants SET log_retention = 2147483647 "
+		       "WHERE id = 22");
+	service_end(&service);
+	number(&world, sql);
+	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs"),
+		     4900);
+	service_start(&service, &world);
+	TURN_UNTIL(world.loop,
+		   number(&world, "SELECT count(*) FROM system.audit_logs "
+				  "WHERE object_type = 'GONE'") == 0);
+	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs "
+				    "WHERE object_type = 'KEPT'"),
+		     2800);
+	service_end(&service);
+	world_fini(&world);
+}
+
 /* Without the counts nobody signs in, right password or not. */
 Test(system, redis_away)
 {
@@ -781,7 +1538,7 @@ static void flood(const struct service *service, struct answer *answers,
 
 Test(system, sign_ins_past_the_limit_are_sent_away)
 {
-	enum { MANY = SYSTEM_HASHES_MAX + 20 };
+	enum { MANY = PASSWORDS_WAITING_MAX + 20 };
 	static struct answer answers[MANY];
 	struct world world;
 	struct service service;
@@ -796,8 +1553,7 @@ Test(system, sign_ins_past_the_limit_are_sent_away)
 			continue;
 		away++;
 		cr_assert_eq(answers[i].err.code, ERR_UNAVAILABLE);
-		cr_assert_eq(answers[i].err.retry_after_s,
-			     SYSTEM_HASHES_RETRY_S);
+		cr_assert_eq(answers[i].err.retry_after_s, PASSWORDS_RETRY_S);
 	}
 	cr_assert_gt(away, 0);
 	/* What was at work has ended: there is room again. */
@@ -820,7 +1576,7 @@ Test(system, freed_with_sign_ins_at_work)
 	const struct system *inside = service.self;
 
 	flood(&service, answers, MANY);
-	TURN_UNTIL(world.loop, inside->hashes > 0);
+	TURN_UNTIL(world.loop, !passwords_idle(inside->passwords));
 	system_process.stop(service.self);
 	system_process.free(service.self);
 	bus_client_free(service.client);

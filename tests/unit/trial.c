@@ -152,8 +152,12 @@ static enum err_code settings_of(struct world *world, const char *json,
 	cr_assert_eq(json_to_msgpack(slice_str(json), &msgpack, err), ERR_OK,
 		     "%s", err->text);
 
-	const enum err_code code = trial_settings_read(
-		buffer_slice(&msgpack), &world->arena, &world->settings, err);
+	const struct request request = {
+		.args = buffer_slice(&msgpack),
+		.principal = {.kind = PRINCIPAL_SYSTEM},
+	};
+	const enum err_code code = trial_settings_read(&request, &world->arena,
+						       &world->settings, err);
 
 	buffer_fini(&msgpack);
 	return code;

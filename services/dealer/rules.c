@@ -1,0 +1,152 @@
+#include "services/dealer/rules.h"
+
+#include "proto/resources/dealers.h"
+#include "services/common/log.h"
+#include "services/common/session.h"
+
+#include <inttypes.h>
+
+/* What a write of tenant_full_access depends on; in the call's arena. */
+struct access {
+	struct resource_change *change;
+	const char *params[2]; /* the caller, the dealer: ids or null */
+	bool lost;	       /* the dealer had it, and has it no more */
+};
+
+/* "This attribute is not valid if not modified by first level dealer"
+ * (document 004): it has no effect then. Refusing it would refuse whoever sends
+ * back what was read. Nobody gives what it has not. */
+static void settle(struct resource_change *change, bool first_level, bool has)
+{
+	struct value *value = &change->values[DEALER_TENANT_FULL_ACCESS];
+	const bool wanted = value->kind == VALUE_NULL || value->boolean;
+
+	if (first_level && (has || !wanted))
+		return;
+	if (change->kind == EVENT_CREATED)
+		*value = (struct value){.kind = VALUE_BOOL, .boolean = has};
+	else
+		value->kind = VALUE_ABSENT;
+}
+
+static void on_access(void *arg, const struct database_result *result,
+		      const struct database_error *error)
+{
+	struct access *access = arg;
+	struct resource_change *change = access->change;
+	const struct value *value = &change->values[DEALER_TENANT_FULL_ACCESS];
+
+	if (error) {
+		bus_reply_code(change->call, error->code);
+		return;
+	}
+	if (access->params[0])
+		settle(change, database_bool(result, 0, 0),
+		       database_bool(result, 0, 1));
+	access->lost = database_bool(result, 0, 2) &&
+		       value->kind == VALUE_BOOL && !value->boolean;
+	change->own = access;
+	resource_change_go_on(change);
+}
+
+/* A caller that is gone is refused by the write's guard. */
+static const char access_sql[] =
+	"SELECT caller.level = 'DISTRIBUTOR', caller.tenant_full_access, "
+	"t.tenant_full_access FROM (VALUES ($1::bigint, $2::bigint)) "
+	"asked (caller, dealer) "
+	"LEFT JOIN dealer.dealers caller ON caller.id = asked.caller "
+	"LEFT JOIN dealer.dealers t ON t.id = asked.dealer";
+
+static const char *id_text(struct arena *arena, int64_t id)
+{
+	return id > 0 ? arena_printf(arena, "%" PRId64, id) : NULL;
+}
+
+static void ask_access(struct resource_change *change, int64_t caller)
+{
+	struct arena *arena = bus_call_arena(change->call);
+	struct access *access = arena_alloc(arena, sizeof(*access));
+
+	access->change = change;
+	access->params[0] = id_text(arena, caller);
+	access->params[1] = id_text(arena, change->id);
+	database_run(change->service->database,
+		     &(struct database_statement){
+			     .lane = DATABASE_READ,
+			     .name = "dealer.access",
+			     .sql = access_sql,
+			     .params = access->params,
+			     .param_count = 2,
+			     .deadline_ms = bus_call_left_ms(change->call),
+			     .done = on_access,
+			     .arg = access,
+		     });
+}
+
+/* False: it was answered. */
+static bool password_good(struct resource_change *change)
+{
+	const struct value *password = &change->values[DEALER_PASSWORD];
+	const struct slice account[] = {change->values[DEALER_NAME].string};
+	struct err err = {0};
+
+	if (password->kind != VALUE_STR ||
+	    !password_policy_check(
+		    &password_policy_operator, password->string, account,
+		    change->values[DEALER_NAME].kind == VALUE_STR, "password",
+		    &err))
+		return true;
+	bus_reply_error(change->call, &err);
+	return false;
+}
+
+void rules_before(struct resource_change *change)
+{
+	const struct principal *who =
+		&bus_call_request(change->call)->principal;
+
+	if (!password_good(change))
+		return;
+	if (change->values[DEALER_TENANT_FULL_ACCESS].kind == VALUE_ABSENT)
+		resource_change_go_on(change);
+	else
+		ask_access(change, principal_acts(who) == PRINCIPAL_DEALER
+					   ? who->dealer_id
+					   : 0);
+}
+
+static void on_ended(void *arg, enum err_code code)
+{
+	struct resource_change *change = arg;
+
+	if (code)
+		log_event(LOG_ERROR, "dealer.sessions_left",
+			  LOG_INT("id", change->id),
+			  LOG_STR("reason", err_text(code)));
+	resource_change_answer(change);
+}
+
+static bool ends_sessions(const struct resource_change *change)
+{
+	const struct value *values = change->values;
+	const struct access *access = change->own;
+
+	if (change->kind == EVENT_CREATED)
+		return false;
+	if (!values)
+		return true;
+	return values[DEALER_PASSWORD].kind == VALUE_STR ||
+	       (access && access->lost) ||
+	       (values[DEALER_ENABLED].kind == VALUE_BOOL &&
+		!values[DEALER_ENABLED].boolean);
+}
+
+void rules_after(struct resource_change *change)
+{
+	if (ends_sessions(change))
+		session_end_all(change->service->cache, change->id,
+				bus_call_left_ms(change->call), on_ended,
+				change);
+	else
+		resource_change_answer(change);
+}
