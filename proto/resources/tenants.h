@@ -26,11 +26,7 @@ extern const struct record tenant_status_record;
 extern const struct record tenant_event_record;
 
 /* Indexes into the values of these records. */
-enum {
-	TENANT_DESTROY_ID,
-	TENANT_DESTROY_IF_VERSION,
-	TENANT_DESTROY_FIELDS
-};
+enum { TENANT_DESTROY_ID, TENANT_DESTROY_IF_VERSION, TENANT_DESTROY_FIELDS };
 
 enum {
 	TENANT_DESIGNATE_ID,

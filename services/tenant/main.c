@@ -25,7 +25,7 @@ static const struct resource_hooks hooks[] = {
 	{&user_resource, .before = user_before, .after = user_after},
 };
 
-enum { SELLERS = PRINCIPAL_SYSTEM | PRINCIPAL_DEALER };
+enum { SELLERS = PRINCIPAL_SYSTEM | PRINCIPAL_DEALER | PRINCIPAL_SERVICE };
 
 static const struct bus_method methods[] = {
 	{"tenant.destroy", destroy_tenant, SELLERS},
