@@ -70,8 +70,7 @@ class Suite:
                        TRUNKLINE_SIP_PORT=str(self.sip_port))
         assert done.returncode == 0, done.stderr
         for name in SERVICES:
-            if (self._bin / f"trunkline-{name}").exists():
-                self.start(name)
+            self.start(name)
         self.wait_ready()
         self.admin_name, self.admin_password = self._admin()
 
@@ -239,7 +238,7 @@ class Suite:
             answer = requests.get(self.url + "/readyz", timeout=5).json()
         except requests.RequestException:
             return False
-        # What was not built or was not started is not waited for.
+        # What a test has stopped is not waited for.
         awaited = {"redis"} | set(self._processes)
         return awaited.isdisjoint(
             service["name"] for service in answer["not_ready"])

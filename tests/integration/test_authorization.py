@@ -312,6 +312,28 @@ def test_malformed_ids(world, document, route):
         assert status in ({400, 404} if may else {400, 403, 404}), who
 
 
+@pytest.mark.parametrize("sent", [
+    {"json": {}, "headers": {"If-Match": '"99"'}},
+    {"json": {"no such field": 1}}, {"json": {"name": None, "enabled": 7}},
+    {"data": b"{", "headers": {"Content-Type": "application/json"}},
+    {"data": b"a=b"}], ids=lambda sent: str(sent)[:30])
+@pytest.mark.parametrize("who, resource, foreign", [
+    ("admin", "providers", lambda world: world.their_trunk),
+    ("admin", "users", lambda world: world.their_user.id),
+    ("acting_dealer", "users", lambda world: world.their_user.id),
+    ("distributor", "tenants", lambda world: world.theirs.id),
+    ("distributor", "dealers", lambda world: world.outside.id),
+    ("reseller", "dealers", lambda world: world.sub.id)])
+def test_refused_writes_tell_nothing(world, who, resource, foreign, sent):
+    """Whatever is wrong with it: of a foreign object it is answered as of a
+    missing one."""
+    for tail in ["", "/destroy"]:
+        answers = [world.people[who].post(path(resource, one, tail), **sent)
+                   for one in (foreign(world), MISSING)]
+        assert answers[0].status_code in (400, 404, 415)
+        assert looks(answers[0]) == looks(answers[1])
+
+
 # Acting as a tenant: POST /api/tenants/switch
 
 @pytest.mark.parametrize("who, ours, theirs", [

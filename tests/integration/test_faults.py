@@ -318,8 +318,8 @@ def test_redis_restarted(suite, token, outages, same_gateway, stop):
 def test_redis_away(suite, api, same_gateway):
     suite.servers.kill9_redis()
     try:
-        told = {"system": "cache", "registrar": "cache",
-                "redis": "not connected"}
+        told = {"system": "cache", "tenant": "cache", "dealer": "cache",
+                "registrar": "cache", "redis": "not connected"}
         wait_for(lambda: not_ready(suite) == told, "it is noticed")
         assert suite.session().get("/healthz").status_code == 200
         assert suite.session().get("/api/info").status_code == 200
