@@ -17,7 +17,16 @@ static const struct field fields[REGISTRATION_FIELDS] = {
 			      .doc = "The address of record, user@domain."},
 	[REGISTRATION_TRUNK_ID] = {"trunk_id", FIELD_ID,
 				   FIELD_READ_ONLY | FIELD_SUMMARY,
-				   .doc = "The trunk that registered."},
+				   .doc = "The trunk that registered; null: "
+					  "it is a user's phone."},
+	[REGISTRATION_USER_ID] = {"user_id", FIELD_ID,
+				  FIELD_READ_ONLY | FIELD_SUMMARY,
+				  .doc = "The user whose phone registered; "
+					 "null: it is a trunk."},
+	[REGISTRATION_TENANT_ID] = {"tenant_id", FIELD_ID,
+				    FIELD_READ_ONLY | FIELD_SUMMARY,
+				    .doc = "Whose the user or trunk is; null: "
+					   "the system's."},
 	[REGISTRATION_CONTACT] = {"contact", FIELD_STRING,
 				  FIELD_READ_ONLY | FIELD_SUMMARY,
 				  .doc = "The URI it is reached at."},
@@ -58,6 +67,8 @@ static const struct field query_fields[REGISTRATION_QUERY_FIELDS] = {
 				    .doc = "Only this address of record."},
 	[REGISTRATION_QUERY_TRUNK_ID] = {"trunk_id", FIELD_ID,
 					 .doc = "Only this trunk's."},
+	[REGISTRATION_QUERY_USER_ID] = {"user_id", FIELD_ID,
+					.doc = "Only this user's."},
 	[REGISTRATION_QUERY_SKIP] = {"skip", FIELD_INT, .max = INT32_MAX,
 				     .fallback = DEFAULT_INT(0),
 				     .doc = "How many addresses of record to "

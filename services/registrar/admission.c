@@ -165,37 +165,25 @@ static bool fits_uri(const struct admission_request *request,
 		sip_word_is(uri.host.name, request->realm));
 }
 
-/* NULL: nobody's name. */
-static const struct world_trunk *
-find_trunk(const struct admission *admission,
-	   const struct admission_request *request,
-	   const struct digest_credentials *credentials)
+/* False: nobody's name. */
+static bool find_account(const struct admission *admission,
+			 const struct admission_request *request,
+			 const struct digest_credentials *credentials,
+			 struct world_account *out)
 {
 	struct arena arena = {0};
-	const struct world_trunk *trunk = NULL;
+	bool found = false;
 	const struct slice name = digest_text(credentials->username, &arena);
 	char text[USERNAME_BYTES];
 
 	if (name.size > 0 && name.size < sizeof(text)) {
 		memcpy(text, name.data, name.size);
 		text[name.size] = '\0';
-		trunk = world_trunk_accepting(admission->world, request->realm,
-					      text);
+		found = world_account(admission->world, request->realm, text,
+				      out);
 	}
 	arena_fini(&arena);
-	return trunk;
-}
-
-static const char *user_of(const struct world_trunk *trunk)
-{
-	return trunk->username[0] ? trunk->username : trunk->auth_id;
-}
-
-void admission_aor_append(struct buffer *out, const struct world_trunk *trunk)
-{
-	buffer_append_str(out, user_of(trunk));
-	buffer_append_char(out, '@');
-	buffer_append_str(out, trunk->hostname);
+	return found;
 }
 
 static uint64_t digest_of(const struct admission *admission,
@@ -238,11 +226,11 @@ static enum admission_verdict use(struct admission *admission,
 static enum admission_verdict
 verify(struct admission *admission, const struct admission_request *request,
        const struct digest_credentials *credentials,
-       const struct world_trunk *trunk)
+       const struct world_account *account)
 {
-	/* Without a password a trunk is nobody's, and not everybody's. */
+	/* Without a password an account is nobody's, and not everybody's. */
 	const char *password =
-		trunk && trunk->password[0] ? trunk->password : NULL;
+		account && account->password[0] ? account->password : NULL;
 	const struct digest_secret secret = {.password = slice_str(password)};
 
 	switch (digest_verify(admission->digest, credentials, &secret,
@@ -256,15 +244,15 @@ verify(struct admission *admission, const struct admission_request *request,
 	default:
 		return ADMISSION_FORBIDDEN;
 	}
-	/* A trunk registers the one address of record that is its own. */
-	return trunk && slice_is(request->user, user_of(trunk))
+	/* An account registers the one address of record that is its own. */
+	return account && slice_is(request->user, account->user)
 		       ? ADMISSION_GOOD
 		       : ADMISSION_FORBIDDEN;
 }
 
 enum admission_verdict admission_check(struct admission *admission,
 				       const struct admission_request *request,
-				       const struct world_trunk **trunk)
+				       struct world_account *account)
 {
 	struct digest_credentials credentials;
 	struct nonce_stamp stamp;
@@ -288,17 +276,16 @@ enum admission_verdict admission_check(struct admission *admission,
 	if (!fits_uri(request, &credentials))
 		return ADMISSION_MALFORMED;
 
-	const struct world_trunk *found =
-		find_trunk(admission, request, &credentials);
+	const bool found =
+		find_account(admission, request, &credentials, account);
 
-	if (!found && !world_synced(admission->world))
+	if (!found && !world_complete(admission->world, request->realm))
 		return ADMISSION_UNKNOWN_YET;
 
-	const enum admission_verdict verdict =
-		verify(admission, request, &credentials, found);
+	const enum admission_verdict verdict = verify(
+		admission, request, &credentials, found ? account : NULL);
 
 	if (verdict != ADMISSION_GOOD)
 		return verdict;
-	*trunk = found;
 	return use(admission, request, &credentials, &stamp);
 }

@@ -26,9 +26,6 @@ struct admission;
 enum err_code admission_algorithms_read(const char *names, unsigned *out,
 					struct err *err);
 
-/* Appends the one address of record a trunk may register, user@host. */
-void admission_aor_append(struct buffer *out, const struct world_trunk *trunk);
-
 struct admission_options {
 	const struct world *world;	/* outlives it */
 	const unsigned char *nonce_key; /* NONCE_KEY_BYTES, the same in all
@@ -55,15 +52,15 @@ enum admission_verdict {
 	ADMISSION_GOOD,
 	ADMISSION_FORBIDDEN,
 	ADMISSION_MALFORMED,
-	ADMISSION_UNKNOWN_YET, /* the account; the world is not synced */
+	ADMISSION_UNKNOWN_YET, /* the account: its realm is not complete */
 };
 
-/* *trunk is set with ADMISSION_GOOD, and good for this turn of the loop. A
+/* *account is set with ADMISSION_GOOD, and good for this turn of the loop. A
  * nonce-count works once, but for retransmissions: the same bytes from the same
  * place, for as long as RFC 3261 has them sent. */
 enum admission_verdict admission_check(struct admission *admission,
 				       const struct admission_request *request,
-				       const struct world_trunk **trunk);
+				       struct world_account *account);
 
 /* Appends the WWW-Authenticate lines of a 401, strongest first. */
 void admission_challenge(struct admission *admission, const char *realm,

@@ -7,7 +7,8 @@
 #include <assert.h>
 
 enum {
-	FIELDS = 13,
+	FIELDS = 15,
+	FIELDS_BEFORE = 13,	      /* without the user and the tenant */
 	ARRAY_FIELDS = 0x90 | FIELDS, /* msgpack: fixarray */
 	ARRAY_ONE = 0x91,
 	UINT32 = 0xce,
@@ -52,6 +53,8 @@ void binding_tail_append(struct buffer *out, const struct binding *binding)
 	writer_uint(out, binding->transport);
 	writer_bin(out, binding->user_agent);
 	writer_int(out, binding->trunk_id);
+	writer_int(out, binding->user_id);
+	writer_int(out, binding->tenant_id);
 }
 
 void binding_set_encode(const struct binding_set *set, int64_t now_s,
@@ -91,9 +94,10 @@ static struct slice read_text(struct reader *reader, size_t max_bytes)
 /* Returns expires_at; expires_s is for the caller, who has the clock. */
 static uint32_t read_binding(struct reader *reader, struct binding *out)
 {
+	const uint32_t fields = reader_array(reader);
 	uint32_t expires_at;
 
-	if (reader_array(reader) != FIELDS)
+	if (fields != FIELDS && fields != FIELDS_BEFORE)
 		reader_fail(reader);
 	out->contact = read_text(reader, BINDING_CONTACT_BYTES);
 	out->call_id = read_text(reader, BINDING_CALL_ID_BYTES);
@@ -109,6 +113,8 @@ static uint32_t read_binding(struct reader *reader, struct binding *out)
 		(enum sip_transport)read_u32(reader, SIP_TRANSPORT_COUNT - 1);
 	out->user_agent = read_text(reader, BINDING_AGENT_BYTES);
 	out->trunk_id = reader_int(reader);
+	out->user_id = fields == FIELDS ? reader_int(reader) : 0;
+	out->tenant_id = fields == FIELDS ? reader_int(reader) : 0;
 	if (out->contact.size == 0 || out->call_id.size == 0)
 		reader_fail(reader);
 	return expires_at;
@@ -286,6 +292,19 @@ static enum binding_outcome remove_all(struct merge *merge)
 	return BINDING_REMOVED;
 }
 
+static enum binding_outcome drop_some(struct merge *merge)
+{
+	const struct binding_change *change = merge->change;
+	size_t at = 0;
+
+	while (at < merge->out->count)
+		if (change->drop(change->drop_arg, &merge->out->items[at]))
+			take_out(merge, at);
+		else
+			at++;
+	return merge->removed ? BINDING_REMOVED : BINDING_SAME;
+}
+
 static enum binding_outcome change_each(struct merge *merge)
 {
 	for (size_t i = 0; i < merge->change->count; i++) {
@@ -315,8 +334,10 @@ enum binding_outcome binding_merge(const struct binding_set *old,
 
 	*out = *old;
 
-	const enum binding_outcome outcome =
-		change->all ? remove_all(&merge) : change_each(&merge);
+	const enum binding_outcome outcome = change->drop ? drop_some(&merge)
+					     : change->all
+						     ? remove_all(&merge)
+						     : change_each(&merge);
 
 	/* RFC 3261 10.3, step 8: all of it or nothing. */
 	if (outcome == BINDING_OUT_OF_ORDER || outcome == BINDING_FULL)

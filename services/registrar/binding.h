@@ -11,7 +11,10 @@
  *
  *   [contact, call_id, instance, reg_id,
  *    cseq, expires_at, registered_at,
- *    q, path, received, transport, user_agent, trunk_id]
+ *    q, path, received, transport, user_agent, trunk_id,
+ *    user_id, tenant_id]
+ *
+ * without the last line where an earlier version wrote it.
  *
  * The first line tells whether a REGISTER is the refresh of this very binding,
  * the second is written as three 32-bit numbers, whatever their size: so a
@@ -58,7 +61,10 @@ struct binding {
 	struct slice received; /* where the request came from */
 	enum sip_transport transport; /* over what */
 	struct slice user_agent;
-	int64_t trunk_id; /* of the account; 0: none */
+	/* Of the account; 0: none. */
+	int64_t trunk_id;
+	int64_t user_id;
+	int64_t tenant_id; /* whose the account is */
 };
 
 struct binding_set {
@@ -81,7 +87,11 @@ void binding_number_append(struct buffer *out, uint32_t number);
 void binding_head_append(struct buffer *out, const struct binding *binding);
 void binding_tail_append(struct buffer *out, const struct binding *binding);
 
-/* What a REGISTER asks for. */
+/* Whether a binding is to be removed; asked once for each there is, again where
+ * a change is decided anew. */
+typedef bool binding_drop_fn(void *arg, const struct binding *binding);
+
+/* What a REGISTER asks for, or what we do of ourselves. */
 struct binding_change {
 	struct slice call_id;
 	uint32_t cseq;
@@ -90,6 +100,10 @@ struct binding_change {
 	 * and not all: a query. */
 	const struct binding *contacts;
 	size_t count;
+	/* Set: those it names are removed, whatever order asks for, and nothing
+	 * else of this counts. */
+	binding_drop_fn *drop;
+	void *drop_arg;
 };
 
 enum binding_outcome {

@@ -5,10 +5,13 @@
 #include "services/common/log.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define KEY_PREFIX "binding:"
 #define INDEX_KEY  "bindings"
+#define OWNER_KEY  "bindings:" /* and a tenant's id */
 
 enum {
 	NUMBER_BYTES = 24,
@@ -19,66 +22,102 @@ enum {
 	 * each of its requests; their deadline is the other bound. */
 	ATTEMPTS_MAX = 8 * BINDING_MAX,
 
+	/* Refreshes in one script: what Redis does in half a millisecond. */
+	BATCH_MAX = 64,
+	BATCH_KEYS = 2, /* of each */
+	BATCH_ARGUMENTS = 5,
+
+	/* Keys looked at by one script that counts: some 200 us. */
+	ONLINE_PAGE = 1000,
+
 	/* A page is read again when some of it had ended, so that it is full;
 	 * a list of nothing but ended ones gives up after so many. */
 	PAGE_ATTEMPTS_MAX = 4,
 };
 
+/* A refresh that waits for the end of the turn: its words, as they lie one
+ * behind the other in the batch's bytes. */
+struct waiting {
+	struct change *change;
+	size_t key_bytes, owner_bytes, head_bytes, cseq_bytes, tail_bytes;
+};
+
+struct batch {
+	struct loop_timer *end; /* of the turn */
+	size_t count;
+	struct waiting items[BATCH_MAX];
+	struct buffer bytes;
+};
+
 struct bindings {
 	struct loop *loop;
 	struct cache *cache;
-	/* Reused: a command's words are copied by the cache. */
-	struct buffer key;
-	struct buffer head;
-	struct buffer tail;
+	struct buffer key; /* reused: the cache copies a command's words */
+	struct batch batch;
 	uint64_t corrupt_total;
 	uint64_t retried_total;
 };
 
 /*
- * The refresh of the one binding there is, or the first. KEYS: value, index.
- * ARGV: head, CSeq as it is stored, seconds, tail. Answers 1: refreshed, 2: the
- * first; else what was found, {now, value}: of another contact or Call-ID,
- * several, or not newer. 0xce (206) is what a 32-bit number starts with; see
- * binding.h. Comparing with find() and numbers as bytes spare Redis strings
- * and conversions: the script is most of what a registration costs there.
+ * Refreshes of the one binding there is, or first ones; all that one turn of
+ * the loop brings are done by one script, since calling it is most of what a
+ * refresh would cost Redis. KEYS: the index, then of each the value and its
+ * owner's index. ARGV, five for each: head, CSeq as it is stored, seconds,
+ * tail, score in the owner's index. Answers for each 1:
+ * refreshed, 2: the first; else what was found, {now, value}: of another
+ * contact or Call-ID, several, or not newer; nil: no text. 0xce (206) is what a
+ * 32-bit number starts with; see binding.h. Comparing with find() and numbers
+ * as bytes spare Redis strings and conversions.
  */
 static const char refresh_script[] =
-	"local head, seconds = ARGV[1], ARGV[3]\n"
-	"local value = redis.call('GET', KEYS[1])\n"
 	"local now = tonumber(redis.call('TIME')[1])\n"
-	"local since, answer = now, 2\n"
-	"if value then\n"
-	"  local at = #head + 1\n"
-	"  if #value < at + 14 or string.find(value, head, 1, true) ~= 1 then\n"
-	"    return {now, value}\n"
-	"  end\n"
-	"  local a, old, b, ends, c, first =\n"
-	"    struct.unpack('>BI4BI4BI4', value, at)\n"
-	"  if a ~= 206 or b ~= 206 or c ~= 206 then\n"
-	"    return {now, value}\n"
-	"  end\n"
-	"  if ends > now then\n"
-	"    if struct.unpack('>I4', ARGV[2], 2) <= old then\n"
+	"local function refresh(key, owner, head, cseq, seconds, tail, score)\n"
+	"  local value = redis.pcall('GET', key)\n"
+	"  local since, answer = now, 2\n"
+	"  if type(value) == 'table' then return false end\n"
+	"  if value then\n"
+	"    local at = #head + 1\n"
+	"    if #value < at + 14 or\n"
+	"        string.find(value, head, 1, true) ~= 1 then\n"
 	"      return {now, value}\n"
 	"    end\n"
-	"    since, answer = first, 1\n"
+	"    local a, old, b, ends, c, first =\n"
+	"      struct.unpack('>BI4BI4BI4', value, at)\n"
+	"    if a ~= 206 or b ~= 206 or c ~= 206 then\n"
+	"      return {now, value}\n"
+	"    end\n"
+	"    if ends > now then\n"
+	"      if struct.unpack('>I4', cseq, 2) <= old then\n"
+	"        return {now, value}\n"
+	"      end\n"
+	"      since, answer = first, 1\n"
+	"    end\n"
+	"  else\n"
+	"    redis.call('ZADD', KEYS[1], 0, key)\n"
+	"    redis.call('ZADD', owner, score, key)\n"
 	"  end\n"
-	"else\n"
-	"  redis.call('ZADD', KEYS[2], 0, KEYS[1])\n"
+	"  redis.call('SETEX', key, seconds, head .. cseq ..\n"
+	"    struct.pack('>BI4BI4', 206, now + seconds, 206, since) .. tail)\n"
+	"  return answer\n"
 	"end\n"
-	"redis.call('SETEX', KEYS[1], seconds, head .. ARGV[2] ..\n"
-	"  struct.pack('>BI4BI4', 206, now + seconds, 206, since) .. ARGV[4])\n"
-	"return answer\n";
+	"local answers = {}\n"
+	"for i = 1, (#KEYS - 1) / 2 do\n"
+	"  local k, a = 2 * i, 5 * i - 4\n"
+	"  answers[i] = refresh(KEYS[k], KEYS[k + 1], ARGV[a], ARGV[a + 1],\n"
+	"    ARGV[a + 2], ARGV[a + 3], ARGV[a + 4])\n"
+	"end\n"
+	"return answers\n";
 
 /* {now, value}; KEYS: value. */
 static const char read_script[] =
 	"return {redis.call('TIME')[1], redis.call('GET', KEYS[1]) or ''}\n";
 
 /*
- * Puts a value in the place of the one it was made from. KEYS: value, index.
- * ARGV: the old value, the new one and its seconds; empty: absent. Answers 1,
- * or {now, value} where it is another by now.
+ * Puts a value in the place of the one it was made from. KEYS: value, index,
+ * owner's index. ARGV: the old value, the new one, its seconds, its score in
+ * the owner's index; an empty value: absent. Answers 1, or {now, value} where
+ * it is another by now. What an earlier version wrote is in no owner's index
+ * yet.
  */
 static const char swap_script[] =
 	"local value = redis.call('GET', KEYS[1]) or ''\n"
@@ -88,8 +127,10 @@ static const char swap_script[] =
 	"if ARGV[2] == '' then\n"
 	"  redis.call('DEL', KEYS[1])\n"
 	"  redis.call('ZREM', KEYS[2], KEYS[1])\n"
+	"  redis.call('ZREM', KEYS[3], KEYS[1])\n"
 	"else\n"
 	"  if value == '' then redis.call('ZADD', KEYS[2], 0, KEYS[1]) end\n"
+	"  redis.call('ZADD', KEYS[3], ARGV[4], KEYS[1])\n"
 	"  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])\n"
 	"end\n"
 	"return 1\n";
@@ -98,6 +139,15 @@ static const char swap_script[] =
 static const char page_script[] =
 	"return {redis.call('TIME')[1], redis.call('ZCARD', KEYS[1]),\n"
 	"  redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[2])}\n";
+
+/* KEYS: a tenant's index. ARGV: the first rank of those of users, how many.
+ * Answers how many there were, and of them not ended. */
+static const char online_script[] =
+	"local users = redis.call('ZCOUNT', KEYS[1], 0, 0)\n"
+	"local last = math.min(users, ARGV[1] + ARGV[2]) - 1\n"
+	"if last < tonumber(ARGV[1]) then return {0, 0} end\n"
+	"local keys = redis.call('ZRANGE', KEYS[1], ARGV[1], last)\n"
+	"return {#keys, redis.call('EXISTS', unpack(keys))}\n";
 
 /* Takes keys that have ended out of the index. KEYS: the index, then they. A
  * registration that came in between has put its key back. */
@@ -109,6 +159,8 @@ static const char prune_script[] =
 	"end\n"
 	"return 1\n";
 
+static void on_turn_end(void *arg);
+
 struct bindings *bindings_new(struct loop *loop, struct cache *cache,
 			      struct metrics *metrics)
 {
@@ -116,6 +168,7 @@ struct bindings *bindings_new(struct loop *loop, struct cache *cache,
 
 	bindings->loop = loop;
 	bindings->cache = cache;
+	bindings->batch.end = loop_timer_new(loop, on_turn_end, bindings);
 	if (!metrics)
 		return bindings;
 	metrics_add(metrics, METRICS_COUNTER, "registrar_bindings_broken_total",
@@ -132,10 +185,32 @@ void bindings_free(struct bindings *bindings)
 {
 	if (!bindings)
 		return;
+	assert(bindings->batch.count == 0);
+	loop_timer_free(bindings->batch.end);
+	buffer_fini(&bindings->batch.bytes);
 	buffer_fini(&bindings->key);
-	buffer_fini(&bindings->head);
-	buffer_fini(&bindings->tail);
 	free(bindings);
+}
+
+/* The name of an index: that of a tenant, or that of all. */
+struct index_name {
+	char text[sizeof(OWNER_KEY) + NUMBER_BYTES];
+};
+
+static struct slice index_word(struct index_name *name, int64_t tenant_id)
+{
+	if (tenant_id <= 0)
+		return slice_str(INDEX_KEY);
+	snprintf(name->text, sizeof(name->text), OWNER_KEY "%" PRId64,
+		 tenant_id);
+	return slice_str(name->text);
+}
+
+/* In a tenant's index its users come first. */
+static struct slice score_word(const struct binding *binding)
+{
+	return slice_str(binding->tenant_id > 0 && binding->user_id == 0 ? "1"
+									 : "0");
 }
 
 /* A number as the words of a command have it. */
@@ -296,10 +371,27 @@ static uint32_t longest_s(const struct binding_set *set)
 	return longest;
 }
 
-static void run_swap(struct change *change, struct slice old,
+/* Of those that have the same address of record, the one that tells whose it
+ * is: all do but what an earlier version wrote. */
+static const struct binding *owned(const struct binding_set *old,
+				   const struct binding_set *set)
+{
+	const struct binding_set *sets[] = {set, old};
+
+	for (size_t s = 0; s < 2; s++)
+		for (size_t i = 0; i < sets[s]->count; i++)
+			if (sets[s]->items[i].tenant_id > 0)
+				return &sets[s]->items[i];
+	return set->count > 0 ? &set->items[0] : &old->items[0];
+}
+
+static void run_swap(struct change *change, struct slice value,
+		     const struct binding_set *old,
 		     const struct binding_set *set)
 {
 	struct bindings *bindings = change->bindings;
+	const struct binding *owner = owned(old, set);
+	struct index_name name;
 	struct number seconds;
 
 	change->value.size = 0;
@@ -309,12 +401,14 @@ static void run_swap(struct change *change, struct slice old,
 	const struct slice words[] = {
 		key_of(bindings, change->aor),
 		slice_str(INDEX_KEY),
-		old,
+		index_word(&name, owner->tenant_id),
+		value,
 		buffer_slice(&change->value),
 		number_word(&seconds, longest_s(set)),
+		score_word(owner),
 	};
 
-	cache_script(bindings->cache, swap_script, words, 5, 2,
+	cache_script(bindings->cache, swap_script, words, 7, 3,
 		     left_ms(bindings, change->deadline_ms), on_swap, change);
 }
 
@@ -351,7 +445,7 @@ static void decide(struct change *change, const struct cache_reply *reply)
 		return;
 	}
 	bindings->retried_total += change->attempts > 1;
-	run_swap(change, value, &set);
+	run_swap(change, value, &old, &set);
 }
 
 static bool is_number(const struct cache_reply *reply, int64_t number)
@@ -390,14 +484,9 @@ static void on_read(void *arg, const struct cache_reply *reply,
 	decide(change, reply);
 }
 
-static void on_refresh(void *arg, const struct cache_reply *reply,
-		       enum err_code code)
+static void end_refresh(struct change *change, const struct cache_reply *reply)
 {
-	struct change *change = arg;
-
-	if (code) {
-		change_end(change, BINDING_SAME, NULL, code);
-	} else if (is_number(reply, 1) || is_number(reply, 2)) {
+	if (is_number(reply, 1) || is_number(reply, 2)) {
 		struct binding_set set;
 
 		set.count = 1;
@@ -411,6 +500,92 @@ static void on_refresh(void *arg, const struct cache_reply *reply,
 	}
 }
 
+/* The refreshes of one script, under way. */
+struct sent {
+	size_t count;
+	struct change *changes[];
+};
+
+static void on_refreshed(void *arg, const struct cache_reply *reply,
+			 enum err_code code)
+{
+	struct sent *sent = arg;
+
+	if (!code &&
+	    (reply->kind != CACHE_ARRAY || reply->count != sent->count))
+		code = ERR_INTERNAL;
+	for (size_t i = 0; i < sent->count; i++)
+		if (code)
+			change_end(sent->changes[i], BINDING_SAME, NULL, code);
+		else
+			end_refresh(sent->changes[i], &reply->items[i]);
+	free(sent);
+}
+
+/* One word of the batch's bytes. */
+static struct slice take(const char **at, size_t size)
+{
+	const struct slice word = slice_of(*at, size);
+
+	*at += size;
+	return word;
+}
+
+static void batch_words(const struct batch *batch, struct number *seconds,
+			struct slice *words)
+{
+	struct slice *keys = words;
+	struct slice *arguments = words + BATCH_KEYS * batch->count;
+	const char *at = batch->bytes.data;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct waiting *item = &batch->items[i];
+
+		*keys++ = take(&at, item->key_bytes);
+		*keys++ = take(&at, item->owner_bytes);
+		*arguments++ = take(&at, item->head_bytes);
+		*arguments++ = take(&at, item->cseq_bytes);
+		*arguments++ = number_word(&seconds[i],
+					   item->change->contacts[0].expires_s);
+		*arguments++ = take(&at, item->tail_bytes);
+		*arguments++ = score_word(&item->change->contacts[0]);
+	}
+}
+
+void bindings_flush(struct bindings *bindings)
+{
+	struct batch *batch = &bindings->batch;
+	const size_t count = batch->count;
+	struct slice words[1 + BATCH_MAX * (BATCH_KEYS + BATCH_ARGUMENTS)];
+	struct number seconds[BATCH_MAX];
+
+	if (count == 0)
+		return;
+
+	struct sent *sent =
+		mem_alloc(sizeof(*sent) + count * sizeof(*sent->changes));
+
+	sent->count = count;
+	for (size_t i = 0; i < count; i++)
+		sent->changes[i] = batch->items[i].change;
+	words[0] = slice_str(INDEX_KEY);
+	batch_words(batch, seconds, words + 1);
+	loop_timer_stop(batch->end);
+	batch->count = 0;
+	/* They came in one turn: the deadline of one is that of all. */
+	cache_script(bindings->cache, refresh_script, words,
+		     1 + count * (BATCH_KEYS + BATCH_ARGUMENTS),
+		     1 + BATCH_KEYS * count,
+		     left_ms(bindings, sent->changes[0]->deadline_ms),
+		     on_refreshed, sent);
+	batch->bytes.size = 0;
+}
+
+static void on_turn_end(void *arg)
+{
+	bindings_flush(arg);
+}
+
 static void run_read(struct change *change)
 {
 	struct bindings *bindings = change->bindings;
@@ -420,33 +595,40 @@ static void run_read(struct change *change)
 		     left_ms(bindings, change->deadline_ms), on_read, change);
 }
 
+/* What was added to the buffer since it had so many bytes. */
+static size_t added(const struct buffer *buffer, size_t *since)
+{
+	const size_t bytes = buffer->size - *since;
+
+	*since = buffer->size;
+	return bytes;
+}
+
 static void run_refresh(struct change *change)
 {
 	struct bindings *bindings = change->bindings;
+	struct batch *batch = &bindings->batch;
 	const struct binding *contact = &change->contacts[0];
-	struct number seconds;
+	struct waiting *item = &batch->items[batch->count++];
+	struct index_name name;
+	size_t since = batch->bytes.size;
 
-	bindings->head.size = 0;
-	bindings->tail.size = 0;
-	binding_head_append(&bindings->head, contact);
-	const size_t head_bytes = bindings->head.size;
-
-	binding_number_append(&bindings->head, contact->cseq);
-	binding_tail_append(&bindings->tail, contact);
-
-	const struct slice words[] = {
-		key_of(bindings, change->aor),
-		slice_str(INDEX_KEY),
-		slice_of(bindings->head.data, head_bytes),
-		slice_of(bindings->head.data + head_bytes,
-			 bindings->head.size - head_bytes),
-		number_word(&seconds, contact->expires_s),
-		buffer_slice(&bindings->tail),
-	};
-
-	cache_script(bindings->cache, refresh_script, words, 6, 2,
-		     left_ms(bindings, change->deadline_ms), on_refresh,
-		     change);
+	item->change = change;
+	buffer_append_slice(&batch->bytes, key_of(bindings, change->aor));
+	item->key_bytes = added(&batch->bytes, &since);
+	buffer_append_slice(&batch->bytes,
+			    index_word(&name, contact->tenant_id));
+	item->owner_bytes = added(&batch->bytes, &since);
+	binding_head_append(&batch->bytes, contact);
+	item->head_bytes = added(&batch->bytes, &since);
+	binding_number_append(&batch->bytes, contact->cseq);
+	item->cseq_bytes = added(&batch->bytes, &since);
+	binding_tail_append(&batch->bytes, contact);
+	item->tail_bytes = added(&batch->bytes, &since);
+	if (batch->count == BATCH_MAX)
+		bindings_flush(bindings);
+	else if (batch->count == 1)
+		loop_timer_start(batch->end, 0, 0);
 }
 
 void bindings_change(struct bindings *bindings, struct slice aor,
@@ -461,7 +643,11 @@ void bindings_change(struct bindings *bindings, struct slice aor,
 	own->done = done;
 	own->arg = arg;
 	own->deadline_ms = loop_now_ms(bindings->loop) + deadline_ms;
-	if (own->wanted.count == 1 && own->contacts[0].expires_s > 0)
+	/* What was admitted before goes before. */
+	if (own->wanted.drop)
+		bindings_flush(bindings);
+	if (!own->wanted.drop && own->wanted.count == 1 &&
+	    own->contacts[0].expires_s > 0)
 		run_refresh(own);
 	else
 		run_read(own);
@@ -475,6 +661,8 @@ struct page {
 	bindings_list_fn *done;
 	void *arg;
 	uint64_t deadline_ms;
+	struct index_name index_name;
+	struct slice index;
 	size_t skip, top;
 	unsigned attempts;
 	struct arena arena; /* of this attempt */
@@ -513,7 +701,7 @@ static void on_prune(void *arg, const struct cache_reply *reply,
 
 static void run_prune(struct page *page, const struct cache_reply *values)
 {
-	struct slice words[1 + BINDINGS_PAGE_MAX] = {slice_str(INDEX_KEY)};
+	struct slice words[1 + BINDINGS_PAGE_MAX] = {page->index};
 	size_t count = 1;
 
 	for (size_t i = 0; i < values->count; i++)
@@ -613,6 +801,7 @@ static void on_page(void *arg, const struct cache_reply *reply,
 	}
 	page->now_s = number_of(&reply->items[0]);
 	page->answer.total = (size_t)number_of(&reply->items[1]);
+	page->answer.keys = reply->items[2].count;
 	keep_keys(page, &reply->items[2]);
 	if (page->key_count == 0)
 		page_end(page, ERR_OK);
@@ -624,7 +813,7 @@ static void run_page(struct page *page)
 {
 	struct number first, last;
 	const struct slice words[] = {
-		slice_str(INDEX_KEY),
+		page->index,
 		number_word(&first, page->skip),
 		number_word(&last, page->skip + page->top - 1),
 	};
@@ -635,8 +824,9 @@ static void run_page(struct page *page)
 		     left_ms(page->bindings, page->deadline_ms), on_page, page);
 }
 
-void bindings_list(struct bindings *bindings, size_t skip, size_t top,
-		   uint32_t deadline_ms, bindings_list_fn *done, void *arg)
+void bindings_list(struct bindings *bindings, int64_t tenant_id, size_t skip,
+		   size_t top, uint32_t deadline_ms, bindings_list_fn *done,
+		   void *arg)
 {
 	assert(top > 0 && top <= BINDINGS_PAGE_MAX);
 
@@ -646,7 +836,81 @@ void bindings_list(struct bindings *bindings, size_t skip, size_t top,
 	page->done = done;
 	page->arg = arg;
 	page->deadline_ms = loop_now_ms(bindings->loop) + deadline_ms;
+	page->index = index_word(&page->index_name, tenant_id);
 	page->skip = skip;
 	page->top = top;
 	run_page(page);
+}
+
+/* --- Counting --- */
+
+/* A count under way. */
+struct online {
+	struct bindings *bindings;
+	bindings_online_fn *done;
+	void *arg;
+	uint64_t deadline_ms;
+	struct index_name index_name;
+	struct slice index;
+	size_t first; /* rank */
+	size_t users;
+};
+
+static void run_online(struct online *online);
+
+static void online_end(struct online *online, enum err_code code)
+{
+	online->done(online->arg, online->users, code);
+	free(online);
+}
+
+static void on_online(void *arg, const struct cache_reply *reply,
+		      enum err_code code)
+{
+	struct online *online = arg;
+
+	if (code) {
+		online_end(online,
+			   code == ERR_INTERNAL ? code : ERR_UNAVAILABLE);
+		return;
+	}
+	if (reply->kind != CACHE_ARRAY || reply->count != 2) {
+		online_end(online, ERR_INTERNAL);
+		return;
+	}
+	const size_t keys = (size_t)number_of(&reply->items[0]);
+
+	online->users += (size_t)number_of(&reply->items[1]);
+	online->first += keys;
+	if (keys < ONLINE_PAGE)
+		online_end(online, ERR_OK);
+	else
+		run_online(online);
+}
+
+static void run_online(struct online *online)
+{
+	struct number first, count;
+	const struct slice words[] = {
+		online->index,
+		number_word(&first, online->first),
+		number_word(&count, ONLINE_PAGE),
+	};
+
+	cache_script(online->bindings->cache, online_script, words, 3, 1,
+		     left_ms(online->bindings, online->deadline_ms), on_online,
+		     online);
+}
+
+void bindings_online(struct bindings *bindings, int64_t tenant_id,
+		     uint32_t deadline_ms, bindings_online_fn *done, void *arg)
+{
+	struct online *online = mem_alloc(sizeof(*online));
+
+	online->bindings = bindings;
+	online->done = done;
+	online->arg = arg;
+	online->deadline_ms = loop_now_ms(bindings->loop) + deadline_ms;
+	online->index = index_word(&online->index_name, tenant_id);
+	run_online(online);
 }

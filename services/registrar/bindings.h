@@ -9,10 +9,13 @@
  *                                 its contacts
  *   bindings                      sorted set of these keys, all of score 0 and
  *                                 so in order of their bytes, for listing
+ *   bindings:<id of a tenant>     the same of what is a tenant's: its users
+ *                                 with score 0, its trunks with score 1
  *
  * Every change is one atomic script, so that two registrars agree whoever
  * comes first. The refresh of the one contact a phone has, and its first
- * registration, are one short script and one trip. Whatever is more is read,
+ * registration, are one trip; all that come in one turn of the loop share one
+ * short script. Whatever is more is read,
  * decided here (binding_merge) and put back if the value is still what it was,
  * else decided anew.
  *
@@ -62,6 +65,10 @@ void bindings_change(struct bindings *bindings, struct slice aor,
 		     const struct binding_change *change, uint32_t deadline_ms,
 		     bindings_change_fn *done, void *arg);
 
+/* Sends at once what waits for the end of this turn: before cache_free(), which
+ * ends what was sent. */
+void bindings_flush(struct bindings *bindings);
+
 struct bindings_entry {
 	struct slice aor;
 	struct binding_set set;
@@ -69,6 +76,7 @@ struct bindings_entry {
 
 struct bindings_page {
 	size_t total; /* addresses of record there are */
+	size_t keys;  /* of this page in the list, ended ones too */
 	size_t count;
 	const struct bindings_entry *entries; /* with bindings each */
 };
@@ -79,9 +87,18 @@ typedef void bindings_list_fn(void *arg, const struct bindings_page *page,
 			      enum err_code code);
 
 /* The addresses of record that have bindings, in the order of their bytes;
- * top: 1 to BINDINGS_PAGE_MAX. Those that have ended are taken out of the list
- * as it is read: total counts what has ended on other pages. */
-void bindings_list(struct bindings *bindings, size_t skip, size_t top,
-		   uint32_t deadline_ms, bindings_list_fn *done, void *arg);
+ * tenant_id: a tenant's alone, its users before its trunks, or 0; top: 1 to
+ * BINDINGS_PAGE_MAX. Those that have ended are taken out of the list as it is
+ * read: total counts what has ended on other pages. */
+void bindings_list(struct bindings *bindings, int64_t tenant_id, size_t skip,
+		   size_t top, uint32_t deadline_ms, bindings_list_fn *done,
+		   void *arg);
+
+/* ERR_UNAVAILABLE, ERR_INTERNAL. */
+typedef void bindings_online_fn(void *arg, size_t users, enum err_code code);
+
+/* Counts a tenant's users that have bindings. */
+void bindings_online(struct bindings *bindings, int64_t tenant_id,
+		     uint32_t deadline_ms, bindings_online_fn *done, void *arg);
 
 #endif

@@ -154,7 +154,8 @@ static struct contacts_fault check_flow(const struct sip_message *message,
 struct contacts_fault contacts_read(const struct sip_message *message,
 				    const struct sip_flow *flow,
 				    const struct contacts_bounds *bounds,
-				    int64_t trunk_id, struct contacts *out)
+				    const struct world_account *account,
+				    struct contacts *out)
 {
 	const bool path_outbound = read_path(message, out->path);
 	struct sip_cseq cseq = {0};
@@ -174,7 +175,9 @@ struct contacts_fault contacts_read(const struct sip_message *message,
 			sip_endpoint_text(&flow->remote, out->received)),
 		.transport = flow->transport,
 		.user_agent = sip_message_value(message, SIP_USER_AGENT),
-		.trunk_id = trunk_id,
+		.trunk_id = account->trunk_id,
+		.user_id = account->user_id,
+		.tenant_id = account->tenant_id,
 	};
 
 	/* RFC 3327 5.3: a user agent that does not know of Path would not see

@@ -10,6 +10,7 @@
 #include "services/registrar/binding.h"
 #include "services/registrar/sip/flow.h"
 #include "services/registrar/sip/message.h"
+#include "services/registrar/world.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,10 +38,11 @@ struct contacts_fault {
 	const char *reason;
 };
 
-/* out->path is set by the caller, the rest here. trunk_id: of the account. */
+/* out->path is set by the caller, the rest here. */
 struct contacts_fault contacts_read(const struct sip_message *message,
 				    const struct sip_flow *flow,
 				    const struct contacts_bounds *bounds,
-				    int64_t trunk_id, struct contacts *out);
+				    const struct world_account *account,
+				    struct contacts *out);
 
 #endif

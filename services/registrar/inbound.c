@@ -115,7 +115,7 @@ struct call {
 	struct inbound *inbound;
 	struct call *next; /* spare */
 	struct sip_flow flow;
-	int64_t trunk_id;
+	int64_t trunk_id, user_id; /* of the account */
 	struct buffer aor;
 	/* The start of a 200; of it, what every answer has starts at
 	 * common_at and ends at common_end. */
@@ -648,7 +648,8 @@ static void tell(const struct call *call, enum binding_outcome outcome,
 		  outcome == BINDING_REMOVED ? "registrar.unregistered"
 					     : "registrar.registered",
 		  LOG_SLICE("aor", buffer_slice(&call->aor)),
-		  LOG_INT("trunk", call->trunk_id),
+		  LOG_INT(call->user_id ? "user" : "trunk",
+			  call->user_id ? call->user_id : call->trunk_id),
 		  LOG_INT("contacts", set->count),
 		  LOG_STR("source",
 			  sip_endpoint_text(&call->flow.remote, source)),
@@ -715,7 +716,7 @@ static enum refusal refusal_of(const struct contacts_fault *fault)
 }
 
 static void on_admitted(struct exchange *exchange,
-			const struct world_trunk *trunk)
+			const struct world_account *account)
 {
 	struct inbound *inbound = exchange->inbound;
 	const struct slice aor = aor_of(exchange);
@@ -724,7 +725,7 @@ static void on_admitted(struct exchange *exchange,
 	contacts.path = &inbound->path;
 	const struct contacts_fault fault =
 		contacts_read(exchange->message, exchange->flow,
-			      &inbound->options.expires, trunk->id, &contacts);
+			      &inbound->options.expires, account, &contacts);
 
 	if (fault.status) {
 		refuse(exchange, refusal_of(&fault), fault.status,
@@ -737,7 +738,8 @@ static void on_admitted(struct exchange *exchange,
 	}
 	struct call *call = call_begin(exchange);
 
-	call->trunk_id = trunk->id;
+	call->trunk_id = account->trunk_id;
+	call->user_id = account->user_id;
 	buffer_append_slice(&call->aor, aor);
 	prepare(call, exchange, &contacts);
 	bindings_change(inbound->options.bindings, buffer_slice(&call->aor),
@@ -749,7 +751,7 @@ static void on_register(struct exchange *exchange)
 {
 	struct inbound *inbound = exchange->inbound;
 	const struct world *world = inbound->options.world;
-	const struct world_trunk *trunk = NULL;
+	struct world_account account;
 
 	inbound->counters.registers++;
 	if (call_find(inbound, exchange->tag)) {
@@ -757,7 +759,7 @@ static void on_register(struct exchange *exchange)
 		return;
 	}
 	if (!find_domain(exchange)) {
-		if (world_synced(world))
+		if (world_complete(world, exchange->domain))
 			refuse(exchange, REFUSED_DOMAIN, 404, NULL);
 		else
 			refuse(exchange, REFUSED_UNAVAILABLE, 503, NULL);
@@ -771,7 +773,7 @@ static void on_register(struct exchange *exchange)
 		.now_s = exchange->now_s,
 	};
 
-	switch (admission_check(inbound->admission, &request, &trunk)) {
+	switch (admission_check(inbound->admission, &request, &account)) {
 	case ADMISSION_CHALLENGE:
 		challenge(exchange, false);
 		return;
@@ -788,7 +790,7 @@ static void on_register(struct exchange *exchange)
 		refuse(exchange, REFUSED_UNAVAILABLE, 503, NULL);
 		return;
 	case ADMISSION_GOOD:
-		on_admitted(exchange, trunk);
+		on_admitted(exchange, &account);
 		return;
 	}
 }

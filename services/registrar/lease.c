@@ -11,6 +11,8 @@ enum {
 	KEY_BYTES = 96,
 	NUMBER_BYTES = 24,
 	FIRST_SHARD_KEY = 1, /* KEYS before those of the parts */
+	/* A stop does not wait longer for a Redis that is away. */
+	RELEASE_DEADLINE_MS = 1000,
 };
 
 /*
@@ -213,7 +215,8 @@ void lease_release(struct lease *lease)
 	words_fill(lease, &words);
 	cache_script(lease->cache, release_script, words.list,
 		     sizeof(words.list) / sizeof(*words.list),
-		     FIRST_SHARD_KEY + LEASE_SHARDS, lease->ttl_ms, NULL, NULL);
+		     FIRST_SHARD_KEY + LEASE_SHARDS, RELEASE_DEADLINE_MS, NULL,
+		     NULL);
 }
 
 void lease_free(struct lease *lease)

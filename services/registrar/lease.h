@@ -45,8 +45,9 @@ struct lease_options {
 
 struct lease *lease_new(const struct lease_options *options);
 
-/* Gives all parts up at once, so that a planned restart costs nothing. Nothing
- * is renewed or told any more; the cache is not used after it. */
+/* Gives all parts up at once, so that a planned restart costs nothing: done
+ * once the cache is idle. Nothing is renewed or told any more; the lease does
+ * not use the cache after it. */
 void lease_release(struct lease *lease);
 
 /* The parts stay taken until their time has run out, unless they were

@@ -7,6 +7,7 @@
 #include "services/common/secrets.h"
 #include "services/registrar/registrar.h"
 #include "services/registrar/registrations.h"
+#include "services/registrar/user_methods.h"
 
 /* What a phone or a trunk that registers here has to answer in. */
 enum { BINDINGS_DEADLINE_MS = 1500 };
@@ -107,15 +108,17 @@ static void accepting_status(struct registrar *registrar, struct bus_call *call,
 			     const struct world_trunk *trunk)
 {
 	static const struct binding_change query;
-	const char *aor = arena_printf(bus_call_arena(call), "%s@%s",
-				       trunk->auth_id, trunk->hostname);
+	const struct world_account account = world_trunk_account(trunk);
+	struct buffer aor = {0};
 
 	if (!trunk->enabled) {
 		reply_status(call, status_online_text(false));
 		return;
 	}
-	bindings_change(registrar->bindings, slice_str(aor), &query,
+	world_aor_append(&aor, &account);
+	bindings_change(registrar->bindings, buffer_slice(&aor), &query,
 			BINDINGS_DEADLINE_MS, on_bindings, call);
+	buffer_fini(&aor);
 }
 
 static void trunk_status(void *service, struct bus_call *call)
@@ -233,7 +236,12 @@ static void trial(void *service, struct bus_call *call)
 const struct bus_method registrar_methods[REGISTRAR_METHODS] = {
 	{"registrar.transport_status", transport_status, READERS},
 	{"registrar.transport_detail", transport_detail, READERS},
-	{"registrar.registrations", registrations, READERS},
+	{"registrar.registrations", registrations,
+	 READERS | PRINCIPAL_ADMIN | PRINCIPAL_QUEUE_MANAGER},
+	{"registrar.user_status", user_status, PRINCIPAL_SERVICE},
+	{"registrar.drop_user_registration", user_registration_drop,
+	 PRINCIPAL_SERVICE},
+	{"registrar.tenant_status", user_tenant_status, PRINCIPAL_SERVICE},
 	{"registrar.trunk_status", trunk_status, READERS},
 	{"registrar.trunk_registration", trunk_registration, READERS},
 	{"registrar.trunk_register", trunk_register, READERS},

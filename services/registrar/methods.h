@@ -7,6 +7,8 @@
  *   registrar.transport_status {protocol}  {status}: ACTIVATED, DEACTIVATED
  *   registrar.transport_detail {id}        transport_detail_record
  *   registrar.registrations                see registrations.h
+ *   registrar.user_status, .drop_user_registration, .tenant_status
+ *                                          see user_methods.h
  *   registrar.trunk_status {id}            {status}: ONLINE, OFFLINE
  *   registrar.trunk_registration {id}      all of status.h, with the ladder
  *   registrar.trunk_register {id}          nil: it registers now
@@ -21,7 +23,7 @@
 
 #include "services/common/bus_server.h"
 
-enum { REGISTRAR_METHODS = 7 };
+enum { REGISTRAR_METHODS = 10 };
 
 extern const struct bus_method registrar_methods[REGISTRAR_METHODS];
 

@@ -6,12 +6,21 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FIRST_BUCKETS = 64 };
+enum {
+	FIRST_BUCKETS = 64,
+
+	/* After the sockets were written to, which is at the end of the turn.
+	 */
+	WRITTEN_MS = 1,
+	/* Later than this, a turn was held up; the slack makes up for less. */
+	LATE_MS = 3,
+};
 
 /* When the last requests left, the oldest at `next`. */
 struct window {
 	unsigned size;
 	unsigned next;
+	unsigned fresh;	   /* of this turn: may not have left yet */
 	uint64_t *free_ms; /* owned: when each place is free again */
 };
 
@@ -36,6 +45,7 @@ struct pacing_destination {
 	struct agenda_entry entry; /* blocked: free again; idle: gone */
 	bool ready;
 	struct pacing_destination *ready_next;
+	struct pacing_destination *fresh_next; /* while its window is fresh */
 };
 
 struct pacing {
@@ -46,6 +56,8 @@ struct pacing {
 	struct agenda_entry entry;
 	size_t waiting;
 	struct pacing_destination *ready_first, **ready_end;
+	struct agenda_entry written;
+	struct pacing_destination *fresh_first;
 	uint64_t seed;
 	size_t count;
 	size_t bucket_count; /* a power of two */
@@ -79,6 +91,21 @@ static void window_take(struct window *window, uint64_t free_ms)
 {
 	window->free_ms[window->next] = free_ms;
 	window->next = (window->next + 1) % window->size;
+	if (window->fresh < window->size)
+		window->fresh++;
+}
+
+/* Those of this turn have left. */
+static void window_written(struct window *window, uint64_t free_ms)
+{
+	for (; window->fresh > 0; window->fresh--) {
+		const unsigned i =
+			(window->next + window->size - window->fresh) %
+			window->size;
+
+		if (free_ms > window->free_ms[i] + LATE_MS)
+			window->free_ms[i] = free_ms;
+	}
 }
 
 static void queue_init(struct queue *queue)
@@ -105,6 +132,7 @@ static void queue_remove(struct queue *queue, struct pacing_ticket *ticket)
 }
 
 static void on_pump(void *arg);
+static void on_written(void *arg);
 
 struct pacing *pacing_new(struct agenda *agenda,
 			  const struct pacing_options *options)
@@ -121,6 +149,8 @@ struct pacing *pacing_new(struct agenda *agenda,
 	window_init(&pacing->window,
 		    options->burst ? options->burst : PACING_BURST);
 	pacing->entry = (struct agenda_entry){.fn = on_pump, .arg = pacing};
+	pacing->written =
+		(struct agenda_entry){.fn = on_written, .arg = pacing};
 	pacing->ready_end = &pacing->ready_first;
 	secrets_random(&pacing->seed, sizeof(pacing->seed));
 	pacing->bucket_count = FIRST_BUCKETS;
@@ -141,6 +171,7 @@ static void destination_free(struct pacing_destination *destination)
 	struct pacing_destination **at =
 		bucket_of(pacing, &destination->endpoint);
 
+	assert(destination->window.fresh == 0);
 	while (*at != destination)
 		at = &(*at)->next;
 	*at = destination->next;
@@ -155,10 +186,12 @@ void pacing_free(struct pacing *pacing)
 	if (!pacing)
 		return;
 	assert(pacing->waiting == 0);
+	on_written(pacing);
 	for (size_t i = 0; i < pacing->bucket_count; i++)
 		while (pacing->buckets[i])
 			destination_free(pacing->buckets[i]);
 	agenda_clear(pacing->agenda, &pacing->entry);
+	agenda_clear(pacing->agenda, &pacing->written);
 	free(pacing->window.free_ms);
 	free(pacing->buckets);
 	free(pacing);
@@ -208,8 +241,11 @@ static void ready_add(struct pacing_destination *destination)
 		agenda_set(pacing->agenda, &pacing->entry, 0);
 }
 
-/* Blocked: its window has a place again. Idle: its window is empty, unless it
- * became idle while it was blocked. */
+static void settle(struct pacing_destination *destination);
+
+/* Blocked: its window has a place again, unless its last turn was held up.
+ * Idle: its window is empty, unless it became idle while it was blocked, or is
+ * not known to have left. */
 static void on_entry(void *arg)
 {
 	struct pacing_destination *destination = arg;
@@ -218,9 +254,11 @@ static void on_entry(void *arg)
 		window_rest_ms(&destination->window, agenda_now_ms(agenda));
 
 	if (has_waiting(destination))
-		ready_add(destination);
+		settle(destination);
 	else if (rest_ms > 0)
 		agenda_set(agenda, &destination->entry, rest_ms);
+	else if (destination->window.fresh > 0)
+		agenda_set(agenda, &destination->entry, WRITTEN_MS);
 	else
 		destination_free(destination);
 }
@@ -322,10 +360,31 @@ static void let_go(struct pacing *pacing, uint64_t now_ms)
 		return;
 	}
 	pacing_drop(ticket);
+	if (d->window.fresh == 0) {
+		d->fresh_next = pacing->fresh_first;
+		pacing->fresh_first = d;
+	}
 	window_take(&pacing->window, now_ms + pacing->hold_ms);
 	window_take(&d->window, now_ms + pacing->hold_ms);
+	if (!pacing->written.place)
+		agenda_set(pacing->agenda, &pacing->written, WRITTEN_MS);
 	settle(d);
 	ticket->fn(ticket->arg);
+}
+
+/* What was let go has left by now. Between the two the machine may have held
+ * the process up: then the next burst would follow too soon. */
+static void on_written(void *arg)
+{
+	struct pacing *pacing = arg;
+	const uint64_t free_ms =
+		agenda_now_ms(pacing->agenda) + pacing->hold_ms - WRITTEN_MS;
+
+	window_written(&pacing->window, free_ms);
+	for (struct pacing_destination *d = pacing->fresh_first; d;
+	     d = d->fresh_next)
+		window_written(&d->window, free_ms);
+	pacing->fresh_first = NULL;
 }
 
 static void on_pump(void *arg)

@@ -124,6 +124,28 @@ static void on_key(void *arg, const char *crt, const char *key)
 	listeners_key(registrar->listeners, crt, key);
 }
 
+static void on_account_gone(void *arg, struct slice aor)
+{
+	struct registrar *registrar = arg;
+
+	sweep_aor(registrar->sweep, aor);
+}
+
+static void on_tenant_gone(void *arg, int64_t id)
+{
+	struct registrar *registrar = arg;
+
+	sweep_tenant(registrar->sweep, id);
+}
+
+/* What went while no registrar ran was told to nobody. */
+static void on_accounts(void *arg)
+{
+	struct registrar *registrar = arg;
+
+	sweep_all(registrar->sweep);
+}
+
 /* ---- the process ---- */
 
 static const char *not_ready(void *service)
@@ -140,6 +162,8 @@ static void registrar_free(void *self)
 	struct registrar *registrar = self;
 
 	/* First: it answers the calls whose commands it ends. */
+	if (registrar->bindings)
+		bindings_flush(registrar->bindings);
 	cache_free(registrar->cache);
 	bus_server_free(registrar->server);
 	world_free(registrar->world);
@@ -147,6 +171,7 @@ static void registrar_free(void *self)
 	outbound_free(registrar->outbound);
 	registrar->outbound = NULL;
 	inbound_free(registrar->inbound);
+	sweep_free(registrar->sweep);
 	bindings_free(registrar->bindings);
 	listeners_free(registrar->listeners);
 	sip_transports_free(registrar->transports);
@@ -184,6 +209,9 @@ static enum err_code world_start(struct registrar *registrar,
 		.on_transport = on_transport,
 		.on_transport_removed = on_transport_removed,
 		.on_key = on_key,
+		.on_account_gone = on_account_gone,
+		.on_tenant_gone = on_tenant_gone,
+		.on_accounts = on_accounts,
 		.arg = registrar,
 	};
 
@@ -313,6 +341,8 @@ static enum err_code parts_start(struct registrar *registrar,
 		return code;
 	registrar->bindings = bindings_new(registrar->loop, registrar->cache,
 					   &registrar->metrics);
+	registrar->sweep = sweep_new(registrar->loop, registrar->bindings,
+				     registrar->world, &registrar->metrics);
 	code = inbound_start(registrar, config, err);
 	return code == ERR_OK ? bus_start(registrar, config, err) : code;
 }
@@ -354,8 +384,9 @@ static bool registrar_idle(void *self)
 {
 	const struct registrar *registrar = self;
 
+	/* Redis is told last: of the leases that are given up, too. */
 	return bus_server_idle(registrar->server) &&
-	       inbound_idle(registrar->inbound);
+	       inbound_idle(registrar->inbound) && cache_idle(registrar->cache);
 }
 
 const struct process_kind registrar_process = {

@@ -6,6 +6,8 @@
  *
  *   transport service --> world --> listeners --> SIP sockets
  *   provider service  --> world --> inbound: who may register
+ *   tenant service    --> world --> inbound, likewise
+ *   who is gone       --> world --> sweep --> bindings
  *   SIP message --> inbound --> bindings (Redis) --> answer
  *   provider service  --> world --> outbound: trunks that we register
  *   REST, bus   --> methods: what is open, who is registered, and why not
@@ -19,6 +21,7 @@
 #include "services/registrar/inbound.h"
 #include "services/registrar/listeners.h"
 #include "services/registrar/outbound.h"
+#include "services/registrar/sweep.h"
 #include "services/registrar/trial.h"
 #include "services/registrar/world.h"
 
@@ -33,6 +36,7 @@ struct registrar {
 	struct listeners *listeners;
 	struct world *world;
 	struct bindings *bindings;
+	struct sweep *sweep;
 	struct inbound *inbound;
 	struct outbound *outbound;
 	struct trials *trials;

@@ -35,8 +35,7 @@ struct trial {
 	uint32_t asked_s;
 	bool register_sent;
 	bool min_expires_done;
-	bool answered[TRUNK_CHALLENGES]; /* with credentials, to this step */
-	unsigned challenged;
+	struct trunk_auth auth; /* of the step */
 };
 
 struct trials {
@@ -255,8 +254,7 @@ static void request_start(struct trial *trial, enum sip_method method,
 		.arg = trial,
 	};
 
-	memset(trial->answered, 0, sizeof(trial->answered));
-	trial->challenged = 0;
+	trial->auth = (struct trunk_auth){0};
 	trial->attempt =
 		attempt_start(trial->trials->shared->attempts, &options);
 }
@@ -423,32 +421,12 @@ static enum attempt_verdict over(struct trial *trial, enum status_stage stage,
 	return ATTEMPT_DONE;
 }
 
-/* NULL: answer it. Credentials are wrong where the same challenge comes back
- * to them, as of trunks. */
-static const char *challenge_fault(struct trial *trial,
-				   const struct sip_message *response)
-{
-	const struct world_trunk *settings = &trial->settings.trunk;
-	const unsigned slot = trunk_auth_slot(response->status);
-	const enum trunk_auth taken = trunk_auth_take(
-		&trial->state, trial->trials->shared->digest, response);
-
-	if (taken == TRUNK_AUTH_NONE)
-		return "no challenge with an algorithm we have";
-	if (trial->answered[slot] && taken != TRUNK_AUTH_TAKEN_STALE)
-		return "wrong credentials";
-	if (++trial->challenged > TRUNK_CHALLENGED_MAX)
-		return "challenged too often";
-	if (!*settings_auth_user(settings) || !*settings->password)
-		return "no credentials are configured";
-	trial->answered[slot] = true;
-	return NULL;
-}
-
 static enum attempt_verdict on_challenge(struct trial *trial,
 					 const struct sip_message *response)
 {
-	const char *fault = challenge_fault(trial, response);
+	const char *fault = trunk_auth_take(&trial->auth, &trial->state,
+					    trial->trials->shared->digest,
+					    &trial->settings.trunk, response);
 
 	return fault ? over(trial, STATUS_AUTH, response, fault)
 		     : ATTEMPT_AGAIN;
@@ -457,16 +435,13 @@ static enum attempt_verdict on_challenge(struct trial *trial,
 static enum attempt_verdict on_min_expires(struct trial *trial,
 					   const struct sip_message *response)
 {
-	uint32_t min_s;
-
 	if (trial->min_expires_done ||
-	    sip_message_number(response, SIP_MIN_EXPIRES, &min_s) != ERR_OK ||
-	    min_s <= trial->asked_s || min_s > POLICY_EXPIRES_MAX_S)
+	    !policy_min_expires(response, trial->asked_s,
+				&trial->state.min_expires_s))
 		return over(trial, STATUS_REJECTED, response, NULL);
 	trial->min_expires_done = true;
-	trial->state.min_expires_s = min_s;
 	/* Its nonce may be good for one use. */
-	memset(trial->answered, 0, sizeof(trial->answered));
+	trunk_auth_forget(&trial->auth);
 	return ATTEMPT_AGAIN;
 }
 
@@ -484,12 +459,11 @@ static enum attempt_verdict on_granted(struct trial *trial,
 static enum attempt_verdict on_refused(struct trial *trial,
 				       const struct sip_message *response)
 {
-	const bool proved = trial->answered[0] || trial->answered[1];
+	const bool wrong =
+		response->status == 403 && trunk_auth_proved(&trial->auth);
 
-	return over(trial,
-		    response->status == 403 && proved ? STATUS_AUTH
-						      : STATUS_REJECTED,
-		    response, NULL);
+	return over(trial, wrong ? STATUS_AUTH : STATUS_REJECTED, response,
+		    NULL);
 }
 
 static enum attempt_verdict on_answer(void *arg, const struct wire_way *way,
@@ -510,7 +484,7 @@ static enum attempt_verdict on_answer(void *arg, const struct wire_way *way,
 	case POLICY_MIN_EXPIRES:
 		return on_min_expires(trial, response);
 	case POLICY_NEXT:
-		memset(trial->answered, 0, sizeof(trial->answered));
+		trunk_auth_forget(&trial->auth);
 		return ATTEMPT_NEXT;
 	case POLICY_FAIL:
 		break;
@@ -523,7 +497,7 @@ static void on_missed(void *arg, const struct sip_flow *flow,
 {
 	struct trial *trial = arg;
 
-	memset(trial->answered, 0, sizeof(trial->answered));
+	trunk_auth_forget(&trial->auth);
 	ladder_note(&trial->ladder, agenda_unix_ms(agenda_of(trial)), flow,
 		    fault->reason);
 	step_end(trial, fault);

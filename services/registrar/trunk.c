@@ -60,9 +60,7 @@ struct trunk {
 	struct attempt *attempt;
 
 	/* Of the attempt under way. */
-	unsigned challenged;
-	bool answered[TRUNK_CHALLENGES]; /* with credentials for its last
-					    challenge */
+	struct trunk_auth auth;
 	bool min_expires_done;
 	uint32_t asked_s;
 	uint32_t retry_after_s;
@@ -154,11 +152,6 @@ static void save(struct trunk *trunk)
 	trunk->shared->save(trunk->shared->arg, trunk);
 }
 
-static void answers_forget(struct trunk *trunk)
-{
-	memset(trunk->answered, 0, sizeof(trunk->answered));
-}
-
 static void attempt_stop(struct trunk *trunk)
 {
 	attempt_cancel(trunk->attempt);
@@ -192,8 +185,7 @@ static void attempt_begin(struct trunk *trunk, bool only, bool avoid)
 	};
 
 	attempt_stop(trunk);
-	answers_forget(trunk);
-	trunk->challenged = 0;
+	trunk->auth = (struct trunk_auth){0};
 	trunk->min_expires_done = false;
 	trunk->retry_after_s = 0;
 	trunk->attempt = attempt_start(trunk->shared->attempts, &options);
@@ -432,27 +424,13 @@ static enum attempt_verdict on_registered(struct trunk *trunk,
 	return ATTEMPT_DONE;
 }
 
-/* Without stale=true the same challenge again means that what it was answered
- * with is wrong. One that came to credentials of an older nonce is none of
- * that. NULL: answer it. */
+/* NULL: answer it. */
 static const char *challenge_fault(struct trunk *trunk,
 				   const struct sip_message *response)
 {
-	const struct world_trunk *settings = &trunk->settings.trunk;
-	const unsigned slot = trunk_auth_slot(response->status);
-	const enum trunk_auth taken =
-		trunk_auth_take(&trunk->state, trunk->shared->digest, response);
-
-	if (taken == TRUNK_AUTH_NONE)
-		return "no challenge with an algorithm we have";
-	if (trunk->answered[slot] && taken != TRUNK_AUTH_TAKEN_STALE)
-		return "wrong credentials";
-	if (++trunk->challenged > TRUNK_CHALLENGED_MAX)
-		return "challenged too often";
-	if (!*settings_auth_user(settings) || !*settings->password)
-		return "no credentials are configured";
-	trunk->answered[slot] = true;
-	return NULL;
+	return trunk_auth_take(&trunk->auth, &trunk->state,
+			       trunk->shared->digest, &trunk->settings.trunk,
+			       response);
 }
 
 static enum attempt_verdict on_challenge(struct trunk *trunk,
@@ -469,16 +447,13 @@ static enum attempt_verdict on_challenge(struct trunk *trunk,
 static enum attempt_verdict on_min_expires(struct trunk *trunk,
 					   const struct sip_message *response)
 {
-	uint32_t min_s;
-
 	if (trunk->min_expires_done ||
-	    sip_message_number(response, SIP_MIN_EXPIRES, &min_s) != ERR_OK ||
-	    min_s <= trunk->asked_s || min_s > POLICY_EXPIRES_MAX_S)
+	    !policy_min_expires(response, trunk->asked_s,
+				&trunk->state.min_expires_s))
 		return reject(trunk, POLICY_SLOW, STATUS_REJECTED, response,
 			      NULL);
 	trunk->min_expires_done = true;
-	trunk->state.min_expires_s = min_s;
-	answers_forget(trunk); /* its nonce may be good for one use */
+	trunk_auth_forget(&trunk->auth); /* its nonce may be good for one use */
 	return ATTEMPT_AGAIN;
 }
 
@@ -486,9 +461,7 @@ static enum attempt_verdict on_refused(struct trunk *trunk,
 				       const struct policy_rule *rule,
 				       const struct sip_message *response)
 {
-	const bool proved = trunk->answered[0] || trunk->answered[1];
-
-	if (response->status == 403 && proved)
+	if (response->status == 403 && trunk_auth_proved(&trunk->auth))
 		return reject(trunk, POLICY_SLOW, STATUS_AUTH, response, NULL);
 	return reject(trunk, rule->pace, STATUS_REJECTED, response, NULL);
 }
@@ -507,7 +480,7 @@ static enum attempt_verdict answer(struct trunk *trunk,
 	case POLICY_MIN_EXPIRES:
 		return on_min_expires(trunk, response);
 	case POLICY_NEXT:
-		answers_forget(trunk);
+		trunk_auth_forget(&trunk->auth);
 		return ATTEMPT_NEXT;
 	case POLICY_FAIL:
 		break;
@@ -552,7 +525,7 @@ static void on_missed(void *arg, const struct sip_flow *flow,
 {
 	struct trunk *trunk = arg;
 
-	answers_forget(trunk);
+	trunk_auth_forget(&trunk->auth);
 	trunk->retry_after_s = 0;
 	ladder_note(&trunk->ladder, unix_ms(trunk), flow, fault->reason);
 }

@@ -56,9 +56,6 @@
 #include <stdint.h>
 
 enum {
-	/* A carrier that challenges again and again (each nonce stale) is not
-	 * asked for ever; proxy and registrar together take two. */
-	TRUNK_CHALLENGED_MAX = 5,
 	/* An un-REGISTER that is not answered is given up: what it is for (a
 	 * new binding, an end) must not wait for a dead carrier. */
 	TRUNK_UNREGISTER_MS = 8000,

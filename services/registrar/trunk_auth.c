@@ -11,21 +11,17 @@ static const struct {
 	{SIP_PROXY_AUTHENTICATE, SIP_PROXY_AUTHORIZATION},
 };
 
-unsigned trunk_auth_slot(unsigned status)
-{
-	return status == 407 ? 1 : 0;
-}
-
 static bool is_part(struct slice whole, struct slice part)
 {
 	return part.data >= whole.data && part.data < whole.data + whole.size;
 }
 
-enum trunk_auth trunk_auth_take(struct trunk_state *state,
-				const struct digest_context *digest,
-				const struct sip_message *response)
+/* Keeps the best challenge of a slot: false: none that we can answer. stale:
+ * it says that only the nonce was old. */
+static bool challenge_keep(struct trunk_state *state, unsigned slot,
+			   const struct digest_context *digest,
+			   const struct sip_message *response, bool *stale)
 {
-	const unsigned slot = trunk_auth_slot(response->status);
 	const struct sip_header *header =
 		sip_message_first(response, slots[slot].challenge);
 	struct digest_choice choice = {0};
@@ -37,9 +33,38 @@ enum trunk_auth trunk_auth_take(struct trunk_state *state,
 			value = header->value;
 	}
 	trunk_state_challenge_set(state, slot, value);
-	if (!state->challenges[slot])
-		return TRUNK_AUTH_NONE;
-	return choice.best.stale ? TRUNK_AUTH_TAKEN_STALE : TRUNK_AUTH_TAKEN;
+	*stale = choice.best.stale;
+	return state->challenges[slot];
+}
+
+const char *trunk_auth_take(struct trunk_auth *auth, struct trunk_state *state,
+			    const struct digest_context *digest,
+			    const struct world_trunk *trunk,
+			    const struct sip_message *response)
+{
+	const unsigned slot = response->status == 407 ? 1 : 0;
+	bool stale;
+
+	if (!challenge_keep(state, slot, digest, response, &stale))
+		return "no challenge with an algorithm we have";
+	if (auth->answered[slot] && !stale)
+		return "wrong credentials";
+	if (++auth->challenged > TRUNK_CHALLENGED_MAX)
+		return "challenged too often";
+	if (!*settings_auth_user(trunk) || !*trunk->password)
+		return "no credentials are configured";
+	auth->answered[slot] = true;
+	return NULL;
+}
+
+void trunk_auth_forget(struct trunk_auth *auth)
+{
+	memset(auth->answered, 0, sizeof(auth->answered));
+}
+
+bool trunk_auth_proved(const struct trunk_auth *auth)
+{
+	return auth->answered[0] || auth->answered[1];
 }
 
 static enum err_code slot_append(struct trunk_state *state, unsigned slot,

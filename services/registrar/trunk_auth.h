@@ -8,19 +8,35 @@
 #include "services/registrar/trunk_state.h"
 #include "services/registrar/world.h"
 
-/* The slot of a status: 401 or 407. */
-unsigned trunk_auth_slot(unsigned status);
+#include <stdbool.h>
 
-enum trunk_auth {
-	TRUNK_AUTH_TAKEN,	/* kept in the state, to be answered */
-	TRUNK_AUTH_TAKEN_STALE, /* likewise; says that only the nonce was old */
-	TRUNK_AUTH_NONE,	/* no challenge we can answer */
+enum {
+	/* A carrier that challenges again and again (each nonce stale) is not
+	 * asked for ever; proxy and registrar together take two. */
+	TRUNK_CHALLENGED_MAX = 5,
 };
 
-/* Takes the best challenge of a 401 or 407. */
-enum trunk_auth trunk_auth_take(struct trunk_state *state,
-				const struct digest_context *digest,
-				const struct sip_message *response);
+/* How one attempt's challenges went; zero at its begin. */
+struct trunk_auth {
+	bool answered[TRUNK_CHALLENGES]; /* with credentials for its last
+					    challenge */
+	unsigned challenged;
+};
+
+/* Takes the best challenge of a 401 or 407 into the state. NULL: answer it;
+ * else why not. Without stale=true the same challenge again means that what it
+ * was answered with is wrong. One that came to credentials of an older nonce is
+ * none of that. */
+const char *trunk_auth_take(struct trunk_auth *auth, struct trunk_state *state,
+			    const struct digest_context *digest,
+			    const struct world_trunk *trunk,
+			    const struct sip_message *response);
+
+/* The next challenge is none to credentials sent so far. */
+void trunk_auth_forget(struct trunk_auth *auth);
+
+/* Whether a refusal came to credentials. */
+bool trunk_auth_proved(const struct trunk_auth *auth);
 
 /* Appends a header line for each challenge kept, counting its nonce on. One
  * that cannot be answered is forgotten. */

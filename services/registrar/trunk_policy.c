@@ -88,6 +88,18 @@ uint32_t policy_expires_s(uint32_t interval_s, uint32_t min_expires_s)
 						 : POLICY_EXPIRES_MAX_S;
 }
 
+bool policy_min_expires(const struct sip_message *response, uint32_t asked_s,
+			uint32_t *min_s)
+{
+	uint32_t told_s;
+
+	if (sip_message_number(response, SIP_MIN_EXPIRES, &told_s) != ERR_OK ||
+	    told_s <= asked_s || told_s > POLICY_EXPIRES_MAX_S)
+		return false;
+	*min_s = told_s;
+	return true;
+}
+
 /* What the Contacts of a response say of ours. */
 struct contacts {
 	unsigned count;

@@ -70,6 +70,11 @@ uint64_t policy_refresh_ms(uint32_t expires_s, uint64_t *random);
 /* What to ask for. */
 uint32_t policy_expires_s(uint32_t interval_s, uint32_t min_expires_s);
 
+/* Takes the Min-Expires of a 423. False: none, or none to ask for after
+ * asked_s. */
+bool policy_min_expires(const struct sip_message *response, uint32_t asked_s,
+			uint32_t *min_s);
+
 /* How long the registration of a contact (a URI) was granted by a 2xx: by its
  * Contact, by Expires, or as asked for; never longer than that. 0: it was not.
  * Where the carrier has rewritten our address, its only Contact is ours. */

@@ -2,6 +2,7 @@
 
 #include "proto/arena.h"
 #include "proto/mem.h"
+#include "proto/reader.h"
 #include "proto/record.h"
 #include "proto/resources/resources.h"
 #include "services/common/bus_client.h"
@@ -32,6 +33,8 @@ struct realm {
 struct trunk {
 	struct id_node node; /* first: see id_table.h */
 	struct settings settings;
+	bool enabled; /* by itself; its settings say whether it works */
+	bool told;
 	struct sip_link account; /* in world->accounts while realm is set */
 	struct realm *realm;
 };
@@ -45,13 +48,23 @@ struct world {
 	struct world_listener listener;
 	struct bus_client *provider;
 	struct bus_client *transport;
+	struct bus_client *tenant;
 	struct follow *trunk_follow;
 	struct follow *transport_follow;
 	struct follow *key_follow;
+	struct follow *tenant_follow;
+	struct follow *user_follow;
 	struct id_table trunks;
 	struct id_table transports;
 	struct sip_table realms;
 	struct sip_table accounts; /* enabled ACCEPT_REGISTER trunks */
+	struct phones *phones;
+	struct buffer aor; /* reused */
+	/* Transports are told: what they bring can be answered, or will not be
+	 * for long. */
+	bool open;
+	struct loop_timer *patience;
+	bool accounts_told;
 };
 
 /* ---- objects off the wire ---- */
@@ -81,6 +94,50 @@ static bool object_read(struct object *object, const struct record *record,
 		  LOG_STR("field",
 			  err.detail_count ? err.details[0].field : NULL));
 	return false;
+}
+
+/* Members that are read as they lie: of users there are many with much that is
+ * none of ours, and what is read-only is not decoded. Views. */
+struct raw {
+	bool enabled;
+	int64_t tenant_id; /* 0: null */
+	struct slice domain;
+	struct slice extension;
+	struct slice password;
+};
+
+static void raw_member(struct raw *raw, struct slice name,
+		       struct reader *reader)
+{
+	if (reader_peek(reader) == READER_NIL)
+		reader_nil(reader);
+	else if (slice_is(name, "enabled"))
+		raw->enabled = reader_bool(reader);
+	else if (slice_is(name, "tenant_id"))
+		raw->tenant_id = reader_id(reader);
+	else if (slice_is(name, "domain"))
+		raw->domain = reader_str(reader);
+	else if (slice_is(name, "extension_number"))
+		raw->extension = reader_str(reader);
+	else if (slice_is(name, "extension_password"))
+		raw->password = reader_str(reader);
+	else
+		reader_value(reader);
+}
+
+/* Zeroed: it could not be read. */
+static struct raw raw_read(struct slice msgpack)
+{
+	struct raw raw = {0};
+	struct reader reader;
+
+	reader_init(&reader, msgpack);
+	for (uint32_t n = reader_map(&reader); n > 0; n--) {
+		const struct slice name = reader_str(&reader);
+
+		raw_member(&raw, name, &reader);
+	}
+	return reader_done(&reader) ? raw : (struct raw){0};
 }
 
 static const struct value *member(const struct object *object, const char *name)
@@ -242,6 +299,48 @@ static void realm_enter(struct world *world, struct trunk *trunk)
 		      account_hash(public->hostname, public->auth_id));
 }
 
+/* ---- accounts ---- */
+
+struct world_account world_trunk_account(const struct world_trunk *trunk)
+{
+	return (struct world_account){
+		.trunk_id = trunk->id,
+		.tenant_id = trunk->tenant_id,
+		.user = settings_user(trunk),
+		.domain = trunk->hostname,
+		.password = trunk->password,
+	};
+}
+
+static struct world_account phone_account(const struct phones_account *phone)
+{
+	return (struct world_account){
+		.user_id = phone->user_id,
+		.tenant_id = phone->tenant_id,
+		.user = phone->extension,
+		.domain = phone->domain,
+		.password = phone->password,
+	};
+}
+
+void world_aor_append(struct buffer *out, const struct world_account *account)
+{
+	buffer_append_str(out, account->user);
+	buffer_append_char(out, '@');
+	buffer_append_str(out, account->domain);
+}
+
+static bool is_aor(const struct world_account *account, struct slice aor)
+{
+	const struct slice user = slice_str(account->user);
+
+	return slice_starts(aor, user) && aor.size > user.size &&
+	       aor.data[user.size] == '@' &&
+	       slice_is(slice_of(aor.data + user.size + 1,
+				 aor.size - user.size - 1),
+			account->domain);
+}
+
 /* ---- trunks ---- */
 
 static struct trunk *trunk_find(const struct world *world, int64_t id)
@@ -261,15 +360,71 @@ static struct trunk *trunk_get(struct world *world, int64_t id)
 	return trunk;
 }
 
+/* Ends a trunk's account, if it has one: its address of record is in
+ * world->aor, else that is empty. */
+static void account_leave(struct world *world, struct trunk *trunk)
+{
+	world->aor.size = 0;
+	if (trunk->realm) {
+		const struct world_account account =
+			world_trunk_account(&trunk->settings.trunk);
+
+		world_aor_append(&world->aor, &account);
+	}
+	realm_leave(world, trunk);
+}
+
+static void tell_gone(struct world *world, int64_t trunk_id)
+{
+	const struct slice aor = buffer_slice(&world->aor);
+
+	if (aor.size > 0 && !world_binds(world, aor, trunk_id, 0))
+		world->listener.on_account_gone(world->listener.arg, aor);
+}
+
+/* Its account is out of the tables, its settings are what it is to be. A trunk
+ * of a tenant that is not known works only once nothing more is waited for:
+ * were it disabled meanwhile, its registration would be taken back. */
+static void trunk_settle(struct world *world, struct trunk *trunk)
+{
+	struct world_trunk *public = &trunk->settings.trunk;
+	bool tenant_enabled = true;
+	const bool known = public->tenant_id == 0 ||
+			   phones_tenant(world->phones, public->tenant_id,
+					 &tenant_enabled);
+
+	public->enabled = trunk->enabled && tenant_enabled;
+	realm_enter(world, trunk);
+	trunk->told |= known || world->open;
+	if (trunk->told)
+		world->listener.on_trunk(world->listener.arg, public);
+	tell_gone(world, public->id);
+}
+
 static void trunk_set(struct world *world, const struct world_trunk *public)
 {
 	struct trunk *trunk = trunk_get(world, public->id);
 
-	realm_leave(world, trunk);
+	account_leave(world, trunk);
 	settings_fini(&trunk->settings);
 	settings_init(&trunk->settings, public);
-	realm_enter(world, trunk);
-	world->listener.on_trunk(world->listener.arg, &trunk->settings.trunk);
+	trunk->enabled = public->enabled;
+	trunk_settle(world, trunk);
+}
+
+/* Looks again at the trunks of a tenant; 0: at all of tenants. */
+static void trunks_review(struct world *world, int64_t tenant_id)
+{
+	for (struct id_node *node = NULL;
+	     (node = id_table_next(&world->trunks, node));) {
+		struct trunk *trunk = (struct trunk *)node;
+		const int64_t owner = trunk->settings.trunk.tenant_id;
+
+		if (owner == 0 || (tenant_id != 0 && owner != tenant_id))
+			continue;
+		account_leave(world, trunk);
+		trunk_settle(world, trunk);
+	}
 }
 
 /* The arena holds the password too, which the listener's copies outlive. */
@@ -289,6 +444,7 @@ static void on_trunk(void *arg, int64_t id, uint64_t version,
 
 	if (object_read(&object, provider_resource.record, msgpack, &arena)) {
 		trunk_fill(&public, &object, &arena);
+		public.tenant_id = raw_read(msgpack).tenant_id;
 		trunk_set(arg, &public);
 		password_wipe(&public);
 	}
@@ -297,7 +453,7 @@ static void on_trunk(void *arg, int64_t id, uint64_t version,
 
 static void trunk_end(struct world *world, struct trunk *trunk)
 {
-	realm_leave(world, trunk);
+	account_leave(world, trunk);
 	id_table_remove(&world->trunks, &trunk->node);
 	settings_fini(&trunk->settings);
 	free(trunk);
@@ -312,6 +468,7 @@ static void on_trunk_removed(void *arg, int64_t id)
 		return;
 	trunk_end(world, trunk);
 	world->listener.on_trunk_removed(world->listener.arg, id);
+	tell_gone(world, id);
 }
 
 /* ---- transports and key ---- */
@@ -347,8 +504,9 @@ static void on_transport(void *arg, int64_t id, uint64_t version,
 			.port = (uint16_t)int_of(&object, "port"),
 			.verification = verification_of(&object),
 		};
-		world->listener.on_transport(world->listener.arg,
-					     &transport->public);
+		if (world->open)
+			world->listener.on_transport(world->listener.arg,
+						     &transport->public);
 	}
 	arena_fini(&arena);
 }
@@ -362,7 +520,8 @@ static void on_transport_removed(void *arg, int64_t id)
 		return;
 	id_table_remove(&world->transports, node);
 	free(node);
-	world->listener.on_transport_removed(world->listener.arg, id);
+	if (world->open)
+		world->listener.on_transport_removed(world->listener.arg, id);
 }
 
 static void on_key(void *arg, int64_t id, uint64_t version,
@@ -391,7 +550,133 @@ static void on_key_removed(void *arg, int64_t id)
 	(void)id;
 }
 
+/* ---- tenants and users ---- */
+
+static void log_unreadable(const char *record, int64_t id)
+{
+	log_event(LOG_ERROR, "world.unreadable", LOG_STR("record", record),
+		  LOG_INT("id", id));
+}
+
+static void on_tenant(void *arg, int64_t id, uint64_t version,
+		      struct slice msgpack)
+{
+	struct world *world = arg;
+	const struct raw raw = raw_read(msgpack);
+	struct arena arena = {0};
+	bool was_enabled = true;
+
+	(void)version;
+	phones_tenant(world->phones, id, &was_enabled);
+	if (raw.domain.size > 0)
+		/* Stored in lower case. */
+		phones_tenant_set(world->phones, id,
+				  arena_strdup(&arena, raw.domain),
+				  raw.enabled);
+	else
+		log_unreadable("tenant", id);
+	arena_fini(&arena);
+	/* Until all are read the trunks wait for open_up(). */
+	if (world->open && was_enabled != raw.enabled)
+		trunks_review(world, id);
+}
+
+static void on_tenant_removed(void *arg, int64_t id)
+{
+	struct world *world = arg;
+
+	phones_tenant_remove(world->phones, id);
+}
+
+static void on_user(void *arg, int64_t id, uint64_t version,
+		    struct slice msgpack)
+{
+	struct world *world = arg;
+	const struct raw raw = raw_read(msgpack);
+	struct arena arena = {0};
+
+	(void)version;
+	if (raw.tenant_id > 0 && raw.extension.size > 0) {
+		char *password = arena_strdup(&arena, raw.password);
+		const struct phones_user user = {
+			.id = id,
+			.tenant_id = raw.tenant_id,
+			.extension = arena_strdup(&arena, raw.extension),
+			.password = password,
+			.enabled = raw.enabled,
+		};
+
+		phones_user_set(world->phones, &user);
+		secrets_wipe(password, strlen(password));
+	} else {
+		log_unreadable("user", id);
+	}
+	arena_fini(&arena);
+}
+
+static void on_user_removed(void *arg, int64_t id)
+{
+	struct world *world = arg;
+
+	phones_user_remove(world->phones, id);
+}
+
+static void on_user_gone(void *arg, struct slice aor)
+{
+	const struct world *world = arg;
+
+	world->listener.on_account_gone(world->listener.arg, aor);
+}
+
+static void on_tenant_gone(void *arg, int64_t id)
+{
+	const struct world *world = arg;
+
+	world->listener.on_tenant_gone(world->listener.arg, id);
+}
+
 /* ---- the whole ---- */
+
+bool world_users_synced(const struct world *world)
+{
+	return follow_synced(world->tenant_follow) &&
+	       follow_synced(world->user_follow);
+}
+
+/* Tells of the transports there are, and from now on of each. */
+static void open_up(struct world *world)
+{
+	if (world->open)
+		return;
+	world->open = true;
+	loop_timer_stop(world->patience);
+	for (struct id_node *node = NULL;
+	     (node = id_table_next(&world->transports, node));)
+		world->listener.on_transport(
+			world->listener.arg,
+			&((const struct transport *)node)->public);
+	trunks_review(world, 0);
+}
+
+static void on_patience(void *arg)
+{
+	open_up(arg);
+}
+
+/* One of them has been read for the first time. */
+static void on_synced(void *arg)
+{
+	struct world *world = arg;
+
+	if (!follow_synced(world->trunk_follow) || !world_users_synced(world))
+		return;
+	if (follow_synced(world->transport_follow))
+		open_up(world);
+	if (world->accounts_told)
+		return;
+	world->accounts_told = true;
+	world->listener.on_accounts(world->listener.arg);
+}
 
 static enum err_code follow_begin(struct world *world, struct loop *loop,
 				  const struct follow_options *what,
@@ -402,6 +687,7 @@ static enum err_code follow_begin(struct world *world, struct loop *loop,
 
 	options.addresses = addresses;
 	options.process = "registrar";
+	options.handlers.synced = on_synced;
 	options.handlers.arg = world;
 	return follow_new(loop, &options, out, err);
 }
@@ -452,6 +738,33 @@ static enum err_code follow_transport(struct world *world, struct loop *loop,
 			    err);
 }
 
+static enum err_code follow_tenant(struct world *world, struct loop *loop,
+				   const char *addresses, struct err *err)
+{
+	enum err_code code = bus_client_new(loop, "tenant", addresses, NULL,
+					    &world->tenant, err);
+
+	if (code != ERR_OK)
+		return code;
+	const struct follow_options tenants = {
+		.client = world->tenant,
+		.resource = "tenant",
+		.handlers = {.upsert = on_tenant, .removed = on_tenant_removed},
+	};
+	const struct follow_options users = {
+		.client = world->tenant,
+		.resource = "user",
+		.handlers = {.upsert = on_user, .removed = on_user_removed},
+	};
+
+	code = follow_begin(world, loop, &tenants, addresses,
+			    &world->tenant_follow, err);
+	if (code != ERR_OK)
+		return code;
+	return follow_begin(world, loop, &users, addresses, &world->user_follow,
+			    err);
+}
+
 enum err_code world_new(struct loop *loop, const struct config *config,
 			const struct world_listener *listener,
 			struct world **out, struct err *err)
@@ -459,14 +772,26 @@ enum err_code world_new(struct loop *loop, const struct config *config,
 	struct world *world = mem_alloc(sizeof(*world));
 	char *provider = config_service_address(config, "provider");
 	char *transport = config_service_address(config, "transport");
+	char *tenant = config_service_address(config, "tenant");
+	const struct phones_listener gone = {
+		.on_user_gone = on_user_gone,
+		.on_tenant_gone = on_tenant_gone,
+		.arg = world,
+	};
 
 	world->listener = *listener;
+	world->phones = phones_new(&gone);
+	world->patience = loop_timer_new(loop, on_patience, world);
+	loop_timer_start(world->patience, WORLD_PATIENCE_MS, 0);
 	enum err_code code = follow_provider(world, loop, provider, err);
 
 	if (code == ERR_OK)
 		code = follow_transport(world, loop, transport, err);
+	if (code == ERR_OK)
+		code = follow_tenant(world, loop, tenant, err);
 	free(provider);
 	free(transport);
+	free(tenant);
 	if (code != ERR_OK) {
 		world_free(world);
 		return code;
@@ -482,8 +807,12 @@ void world_free(struct world *world)
 	follow_free(world->trunk_follow);
 	follow_free(world->transport_follow);
 	follow_free(world->key_follow);
+	follow_free(world->tenant_follow);
+	follow_free(world->user_follow);
 	bus_client_free(world->provider);
 	bus_client_free(world->transport);
+	bus_client_free(world->tenant);
+	loop_timer_free(world->patience);
 	for (struct id_node *node;
 	     (node = id_table_next(&world->trunks, NULL));)
 		trunk_end(world, (struct trunk *)node);
@@ -496,12 +825,14 @@ void world_free(struct world *world)
 	sip_table_fini(&world->accounts);
 	id_table_fini(&world->trunks);
 	id_table_fini(&world->transports);
+	phones_free(world->phones);
+	buffer_fini(&world->aor);
 	free(world);
 }
 
 bool world_synced(const struct world *world)
 {
-	return follow_synced(world->trunk_follow) &&
+	return world->open && follow_synced(world->trunk_follow) &&
 	       follow_synced(world->transport_follow);
 }
 
@@ -512,27 +843,91 @@ const struct world_trunk *world_trunk_get(const struct world *world, int64_t id)
 	return trunk ? &trunk->settings.trunk : NULL;
 }
 
-const struct world_trunk *world_trunk_accepting(const struct world *world,
-						const char *hostname,
-						const char *auth_id)
+static bool trunk_account(const struct world *world, const char *realm,
+			  const char *name, struct world_account *out)
 {
-	struct sip_link *link = sip_table_first(
-		&world->accounts, account_hash(hostname, auth_id));
+	struct sip_link *link =
+		sip_table_first(&world->accounts, account_hash(realm, name));
 
 	for (; link; link = sip_table_next(link)) {
 		const struct world_trunk *public =
 			&TABLE_OF(link, struct trunk, account)->settings.trunk;
 
-		if (strcmp(public->hostname, hostname) == 0 &&
-		    strcmp(public->auth_id, auth_id) == 0)
-			return public;
+		if (strcmp(public->hostname, realm) == 0 &&
+		    strcmp(public->auth_id, name) == 0) {
+			*out = world_trunk_account(public);
+			return true;
+		}
 	}
-	return NULL;
+	return false;
+}
+
+bool world_account(const struct world *world, const char *realm,
+		   const char *name, struct world_account *out)
+{
+	struct phones_account phone;
+
+	if (trunk_account(world, realm, name, out))
+		return true;
+	if (!phones_find(world->phones, realm, name, &phone))
+		return false;
+	*out = phone_account(&phone);
+	return true;
+}
+
+bool world_user(const struct world *world, int64_t user_id,
+		struct world_account *out)
+{
+	struct phones_account phone;
+
+	if (!phones_get(world->phones, user_id, &phone))
+		return false;
+	*out = phone_account(&phone);
+	return true;
 }
 
 bool world_realm(const struct world *world, const char *hostname)
 {
-	return realm_find(world, hostname) != NULL;
+	return realm_find(world, hostname) ||
+	       phones_domain(world->phones, hostname);
+}
+
+bool world_complete(const struct world *world, const char *realm)
+{
+	const bool of_trunks = realm_find(world, realm) != NULL;
+	const bool of_phones = phones_domain(world->phones, realm);
+
+	return ((of_phones && !of_trunks) ||
+		follow_synced(world->trunk_follow)) &&
+	       ((of_trunks && !of_phones) || world_users_synced(world));
+}
+
+static bool trunk_binds(const struct world *world, struct slice aor, int64_t id)
+{
+	const struct trunk *trunk = trunk_find(world, id);
+
+	if (!trunk)
+		return !follow_synced(world->trunk_follow);
+	if (!trunk->realm)
+		return false;
+	const struct world_account account =
+		world_trunk_account(&trunk->settings.trunk);
+
+	return is_aor(&account, aor);
+}
+
+bool world_binds(const struct world *world, struct slice aor, int64_t trunk_id,
+		 int64_t user_id)
+{
+	struct world_account account;
+
+	if (trunk_id > 0)
+		return trunk_binds(world, aor, trunk_id);
+	if (user_id <= 0)
+		return true;
+	return world_user(world, user_id, &account)
+		       ? is_aor(&account, aor)
+		       : !world_users_synced(world);
 }
 
 size_t world_trunks(const struct world *world)

@@ -28,6 +28,7 @@ static void expect_same(const struct binding *a, const struct binding *b)
 	expect(a->expires_s == b->expires_s && a->q == b->q);
 	expect(a->registered_at == b->registered_at);
 	expect(a->transport == b->transport && a->trunk_id == b->trunk_id);
+	expect(a->user_id == b->user_id && a->tenant_id == b->tenant_id);
 }
 
 static void check_round_trip(const struct binding_set *set)

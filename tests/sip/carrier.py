@@ -1,9 +1,12 @@
 """A carrier that is not ours: Kamailio as its registrar, and the trunks that
 register there."""
 
+import contextlib
 import itertools
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 
@@ -25,6 +28,7 @@ dns=no
 rev_dns=no
 listen=udp:127.0.0.1:{port}
 listen=tcp:127.0.0.1:{port}
+{tls}
 loadmodule "kex.so"
 loadmodule "tm.so"
 loadmodule "sl.so"
@@ -35,6 +39,7 @@ loadmodule "registrar.so"
 loadmodule "auth.so"
 loadmodule "jsonrpcs.so"
 modparam("auth", "algorithm", "{algorithm}")
+modparam("pv", "shvset", "password=s:{password}")
 modparam("jsonrpcs", "transport", 4)
 modparam("jsonrpcs", "dgram_socket", "{rpc}")
 request_route {{
@@ -42,27 +47,65 @@ request_route {{
 		sl_send_reply("200", "OK");
 		exit;
 	}}
-	if (!pv_www_authenticate("$td", "{password}", "0")) {{
+	{domain}
+	if ($tU =~ "^{busy}") {{
+		append_to_reply("Retry-After: {retry_after_s}\r\n");
+		sl_send_reply("503", "Service Unavailable");
+		exit;
+	}}
+	if (!pv_www_authenticate("$td", "$shv(password)", "0")) {{
 		www_challenge("$td", "1");
+		exit;
+	}}
+	if ($tU =~ "^{brief}" && $(hdr(Expires){{s.int}}) > 0
+			&& $(hdr(Expires){{s.int}}) < {min_expires_s}) {{
+		append_to_reply("Min-Expires: {min_expires_s}\r\n");
+		sl_send_reply("423", "Interval Too Brief");
 		exit;
 	}}
 	save("location");
 }}
 """
 
+TLS = """
+listen=tls:127.0.0.1:{port}
+enable_tls=yes
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "{certificate}")
+modparam("tls", "private_key", "{key}")
+"""
+
+DOMAIN = """
+	if ($td != "{domain}") {{
+		sl_send_reply("403", "Domain Not Served");
+		exit;
+	}}
+"""
+
+# Users whose names begin so are told to come back later, and asked for
+# registrations of this length at least.
+BUSY, RETRY_AFTER_S = "busy", 900
+BRIEF, MIN_EXPIRES_S = "brief", 1800
+
 
 class Carrier:
-    """Kamailio. Attribute: port, of UDP and TCP."""
+    """Kamailio. Attributes: port, of UDP and TCP; tls_port, where it has the
+    files of a certificate and its key. domain: the only one it serves."""
 
-    def __init__(self, folder, algorithm):
+    def __init__(self, folder, algorithm="MD5", domain=None, files=None):
         self.port = free_port()
+        self.tls_port = free_port()
         self._folder = folder
         self._numbers = itertools.count(1)
         self._rpc = folder / "rpc"
         self._log = folder / "log"
         (folder / "kamailio.cfg").write_text(CONFIG.format(
             port=self.port, rpc=self._rpc, password=PASSWORD,
-            algorithm=algorithm))
+            algorithm=algorithm, tls=self._tls(files),
+            domain=DOMAIN.format(domain=domain) if domain else "",
+            busy=BUSY, retry_after_s=RETRY_AFTER_S,
+            brief=BRIEF, min_expires_s=MIN_EXPIRES_S))
         self._process = None
 
     def start(self):
@@ -70,9 +113,23 @@ class Carrier:
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(
                 ["kamailio", "-f", self._folder / "kamailio.cfg", "-DD", "-E",
-                 "-m", "16", "-M", "4", "-Y", self._folder],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 "-m", "32", "-M", "8", "-Y", self._folder],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True)
         wait_for(self._answers, "Kamailio answers")
+
+    @contextlib.contextmanager
+    def paused(self):
+        """It hangs inside: all its processes do, its ports stay open."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
+
+    def password_set(self, password):
+        """From now on it takes this one, of all users."""
+        self._call("pv.shvSet", "password", "str", password)
 
     def stop(self):
         self._process.terminate()
@@ -97,6 +154,12 @@ class Carrier:
                  for contact in aor["Info"]["Contacts"]]
         assert len(found) <= 1, found
         return found[0] if found else None
+
+    def _tls(self, files):
+        if not files:
+            return ""
+        certificate, key = files
+        return TLS.format(port=self.tls_port, certificate=certificate, key=key)
 
     def _answers(self):
         assert self._process.poll() is None, self._log.read_text()

@@ -7,6 +7,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
 
 # ruff: noqa: E402
+from names import Names
+from offices import Office
+from people import path
 from sip import Device, Tcp, Udp
 from suite import Suite
 from trunks import Certificates, Trunk, transport
@@ -24,10 +27,19 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def suite(certificates):
+def names(tmp_path_factory):
+    """The name server of the suite."""
+    made = Names(tmp_path_factory.mktemp("names"))
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="session")
+def suite(certificates, names):
     """The running suite, shared by all tests: a test that stops a part of it
     starts that part again."""
-    made = Suite(sip_ca_file=certificates.authority)
+    made = Suite(sip_ca_file=certificates.authority,
+                 dns_servers=names.address)
     yield made
     faults = made.end()
     assert not faults, "\n".join(faults)
@@ -94,3 +106,23 @@ def any_wire(request, wires, certificates):
     port = request.getfixturevalue(f"{request.param.lower()}_port")
     context = certificates.client() if request.param == "TLS" else None
     return wires(Tcp, port, context=context)
+
+
+@pytest.fixture
+def offices(suite, api):
+    """Makes tenants, and destroys what is left of them."""
+    made = []
+
+    def make():
+        made.append(Office(suite, api))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if api.get(path("tenants", one.tenant.id)).status_code == 200:
+            one.destroy()
+
+
+@pytest.fixture
+def office(offices):
+    return offices()

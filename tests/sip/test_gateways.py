@@ -1,5 +1,6 @@
-"""Gateways of others: SIPp and baresip register, refresh and leave. Both know
-MD5 alone, and fail on a challenge for anything else beside it: sip_digest."""
+"""Gateways and phones of others: SIPp and baresip register, refresh and leave.
+Both know MD5 alone, and fail on a challenge for anything else beside it:
+sip_digest."""
 
 import itertools
 import pathlib
@@ -105,6 +106,23 @@ def test_sipp(suite, trunks, tcp_port, tmp_path, transport):
     assert not any(one.registrations() for one in trunks)
 
 
+def test_sipp_as_phones(suite, office, wires, tmp_path):
+    """Of a tenant's users; the list of the tenant has them all."""
+    phones = [office.account() for _ in range(GATEWAYS)]
+    last = Device(wires(), phones[-1], "MD5")
+    wait_for(lambda: last.register(contact="").status == 200,
+             "the last one is known")
+    sipp = Sipp(phones, suite.sip_port, tmp_path)
+    check(sipp.register(600))
+    assert office.online() == GATEWAYS
+    check(sipp.register(1200))
+    for one in phones:
+        shown, = one.registrations().values()
+        assert 1100 < shown["expires_in"] <= 1200
+    check(sipp.register(0))
+    assert office.online() == 0
+
+
 def test_sipp_with_a_wrong_password(suite, trunks, tmp_path):
     sipp = Sipp(trunks[:1], suite.sip_port, tmp_path, password="wrong")
     assert sipp.register(600).returncode != 0
@@ -160,6 +178,21 @@ def test_baresip(request, suite, trunk, wires, certificates, tmp_path,
     assert shown["expires_in"] <= 120
     baresip.stop()
     assert trunk.registrations() == {}
+
+
+def test_baresip_as_a_phone(suite, office, wires, tmp_path):
+    account = office.account()
+    probing = Device(wires(), account, "MD5")
+    wait_for(lambda: probing.register(contact="").status == 200,
+             "the user is known")
+    baresip = Baresip(account, suite.sip_port, tmp_path)
+    shown, = wait_for(account.registrations, "baresip registers").values()
+    assert shown["user_id"] == account.id
+    status = office.status(account)
+    assert status["status"] == "ONLINE"
+    assert status["registration"][0]["application"] == "baresip"
+    baresip.stop()
+    assert office.status(account)["status"] == "OFFLINE"
 
 
 def test_baresip_with_a_wrong_password(suite, trunk, wires, tmp_path):

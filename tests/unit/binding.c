@@ -37,6 +37,8 @@ static struct binding binding_of(const struct given *given)
 		.transport = SIP_TRANSPORT_UDP,
 		.user_agent = slice_str("phone/1"),
 		.trunk_id = 4711,
+		.user_id = 4712,
+		.tenant_id = 4713,
 	};
 }
 
@@ -307,7 +309,59 @@ Test(binding, value_round_trip)
 	cr_expect_eq(b->transport, SIP_TRANSPORT_UDP);
 	cr_expect_eq(b->q, 1000);
 	cr_expect_eq(b->trunk_id, 4711);
+	cr_expect_eq(b->user_id, 4712);
+	cr_expect_eq(b->tenant_id, 4713);
 	buffer_fini(&value);
+}
+
+/* What an earlier version wrote ends with the trunk. */
+Test(binding, value_without_user_and_tenant)
+{
+	const struct given given = {A, "c1", 7, 300, URN, 3};
+	struct buffer value = {0}, user = {0};
+	struct binding_set set;
+
+	set_of(&given, 1, &set);
+	binding_set_encode(&set, NOW_S, &value);
+	writer_int(&user, 4712);
+	value.size -= 2 * user.size;
+	value.data[1] = (char)0x9d;
+	cr_assert(binding_set_decode(buffer_slice(&value), NOW_S, &set));
+	cr_assert_eq(set.count, 1);
+	cr_expect_eq(set.items[0].trunk_id, 4711);
+	cr_expect_eq(set.items[0].user_id, 0);
+	cr_expect_eq(set.items[0].tenant_id, 0);
+	value.data[1] = (char)0x9e;
+	cr_expect_not(binding_set_decode(buffer_slice(&value), NOW_S, &set));
+	buffer_fini(&value);
+	buffer_fini(&user);
+}
+
+static bool is_second(void *arg, const struct binding *binding)
+{
+	(*(int *)arg)++;
+	return slice_is(binding->contact, B);
+}
+
+/* Whatever its Call-ID and CSeq. */
+Test(binding, dropped)
+{
+	const struct given given[] = {
+		{A, "c1", 9, 300}, {B, "c2", 9, 300}, {0}};
+	int asked = 0;
+	const struct binding_change change = {.drop = is_second,
+					      .drop_arg = &asked};
+	struct binding_set set, after;
+	char text[TEXT_BYTES];
+
+	set_of(given, 2, &set);
+	cr_expect_eq(binding_merge(&set, &change, NOW_S, &after),
+		     BINDING_REMOVED);
+	cr_expect_eq(asked, 2);
+	print(&after, text);
+	cr_expect_str_eq(text, A " c1 9 300 0 -100");
+	cr_expect_eq(binding_merge(&after, &change, NOW_S, &set), BINDING_SAME);
+	cr_expect_eq(set.count, 1);
 }
 
 Test(binding, what_has_expired_is_left_out)

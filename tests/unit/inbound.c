@@ -225,6 +225,7 @@ struct phone {
 	const char *auth; /* the digest's username; NULL: user */
 	const char *password;
 	const char *call_id;
+	const char *realm;
 	const char *uri; /* Request-URI */
 	const char *to_host;
 	const char *vias;		 /* more Via lines */
@@ -246,6 +247,7 @@ static struct phone phone_of(struct registrar *registrar, const char *user,
 			      .user = user,
 			      .password = password,
 			      .call_id = call_id,
+			      .realm = REALM,
 			      .uri = "sip:" REALM,
 			      .to_host = REALM};
 }
@@ -258,7 +260,7 @@ static struct phone alice_of(struct registrar *registrar, const char *call_id)
 static void append_credentials(struct phone *phone, struct buffer *out)
 {
 	const struct digest_challenge challenge = {
-		.realm = slice_str(REALM),
+		.realm = slice_str(phone->realm),
 		.nonce = slice_str(phone->nonce),
 		.algorithm = phone->algorithm ? phone->algorithm
 					      : DIGEST_SHA_512_256,
@@ -294,7 +296,7 @@ static void phone_write(struct phone *phone, const char *headers)
 		      "REGISTER %s SIP/2.0\r\n"
 		      "Via: SIP/2.0/%s 10.0.0.1:5066;branch=z9hG4bK%s-%u%s\r\n"
 		      "%s"
-		      "From: <sip:%s@" REALM ">;tag=1\r\n"
+		      "From: <sip:%s@%s>;tag=1\r\n"
 		      "To: <sip:%s@%s>\r\n"
 		      "Call-ID: %s\r\n"
 		      "CSeq: %u REGISTER\r\n"
@@ -304,8 +306,9 @@ static void phone_write(struct phone *phone, const char *headers)
 		      "%s",
 		      phone->uri, transport, phone->call_id, ++phone->branch,
 		      phone->no_rport ? "" : ";rport",
-		      phone->vias ? phone->vias : "", phone->user, phone->user,
-		      phone->to_host, phone->call_id, ++phone->cseq, headers);
+		      phone->vias ? phone->vias : "", phone->user, phone->realm,
+		      phone->user, phone->to_host, phone->call_id,
+		      ++phone->cseq, headers);
 	if (phone->nonce[0])
 		append_credentials(phone, &out);
 	buffer_append_str(&out, "\r\n");
@@ -645,6 +648,211 @@ Test(inbound, who_may_not)
 					 rows[i].name);
 		strcpy(forbidden, bench.a.answer);
 	}
+}
+
+/* --- Users of tenants --- */
+
+enum { TENANT = 5, USER = 100 };
+
+#define DOMAIN "pbx.example.com"
+
+static void on_user_gone(void *arg, struct slice aor)
+{
+	(void)arg;
+	(void)aor;
+}
+
+static void on_tenant_gone(void *arg, int64_t id)
+{
+	(void)arg;
+	(void)id;
+}
+
+static void user_set(int64_t id, int64_t tenant_id, const char *extension,
+		     bool enabled)
+{
+	const struct phones_user user = {.id = id,
+					 .tenant_id = tenant_id,
+					 .extension = extension,
+					 .password = "secret",
+					 .enabled = enabled};
+
+	phones_user_set(bench.world.phones, &user);
+}
+
+/* Two tenants, each with an extension 4000. */
+static void users_fill(void)
+{
+	const struct phones_listener listener = {
+		.on_user_gone = on_user_gone, .on_tenant_gone = on_tenant_gone};
+
+	bench.world.phones = phones_new(&listener);
+	phones_tenant_set(bench.world.phones, TENANT, DOMAIN, true);
+	phones_tenant_set(bench.world.phones, TENANT + 1, "other.example.com",
+			  true);
+	user_set(USER, TENANT, "4000", true);
+	user_set(USER + 1, TENANT, "4001", false);
+	user_set(USER + 2, TENANT + 1, "4000", true);
+	user_set(USER + 3, TENANT + 1, "4003", true);
+}
+
+static struct phone user_of(const char *domain, const char *extension,
+			    const char *password, const char *call_id)
+{
+	struct phone phone = phone_of(&bench.a, extension, password, call_id);
+
+	phone.realm = domain;
+	phone.to_host = domain;
+	phone.uri = "sip:" DOMAIN;
+	return phone;
+}
+
+struct read {
+	bool done;
+	size_t count;
+	int64_t trunk_id, user_id, tenant_id;
+};
+
+static void on_set_read(void *arg, enum binding_outcome outcome,
+			const struct binding_set *set, enum err_code code)
+{
+	struct read *read = arg;
+
+	cr_expect_eq(outcome, BINDING_SAME);
+	cr_assert_eq(code, ERR_OK);
+	read->done = true;
+	read->count = set->count;
+	if (set->count == 0)
+		return;
+	read->trunk_id = set->items[0].trunk_id;
+	read->user_id = set->items[0].user_id;
+	read->tenant_id = set->items[0].tenant_id;
+}
+
+static struct read read_set(const char *aor)
+{
+	static const struct binding_change query;
+	struct read read = {0};
+
+	bindings_change(bench.b.bindings, slice_str(aor), &query, DEADLINE_MS,
+			on_set_read, &read);
+	TURN_UNTIL(bench.loop, read.done);
+	return read;
+}
+
+Test(inbound, users_register)
+{
+	users_fill();
+
+	struct phone first = user_of(DOMAIN, "4000", "secret", "c1");
+	struct phone other =
+		user_of("other.example.com", "4000", "secret", "c2");
+
+	other.uri = "sip:other.example.com";
+	cr_assert_eq(phone_ask(&first, CONTACT_A CRLF), 200);
+	cr_assert_eq(phone_ask(&other, CONTACT_B CRLF), 200);
+	cr_expect_not(has(&bench.a, "a@10.0.0.1"));
+	cr_assert_eq(phone_ask(&first, CONTACT_A CRLF), 200);
+
+	/* The domain's case is no part of it. */
+	struct phone upper = user_of(DOMAIN, "4000", "secret", "c3");
+
+	upper.to_host = "PBX.example.COM";
+	cr_assert_eq(phone_ask(&upper, CONTACT_B CRLF), 200);
+	cr_expect(has(&bench.a, "a@10.0.0.1"));
+	const struct read read = read_set("4000@" DOMAIN);
+
+	cr_expect_eq(read.count, 2);
+	cr_expect_eq(read.trunk_id, 0);
+	cr_expect_eq(read.user_id, USER);
+	cr_expect_eq(read.tenant_id, TENANT);
+	phones_free(bench.world.phones);
+}
+
+Test(inbound, users_that_may_not)
+{
+	static const struct {
+		const char *name, *domain, *extension, *auth, *password;
+		unsigned status;
+	} rows[] = {
+		{"a wrong password", DOMAIN, "4000", NULL, "wrong", 403},
+		{"nobody", DOMAIN, "4999", NULL, "secret", 403},
+		{"disabled", DOMAIN, "4001", NULL, "secret", 403},
+		{"of another tenant", DOMAIN, "4003", NULL, "secret", 403},
+		{"for another's", DOMAIN, "4001", "4000", "secret", 403},
+		{"no tenant's domain", "nobody.example", "4000", NULL, "secret",
+		 404},
+	};
+	char forbidden[TEXT_BYTES] = "";
+
+	users_fill();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct phone phone = user_of(rows[i].domain, rows[i].extension,
+					     rows[i].password, "c1");
+
+		phone.auth = rows[i].auth;
+		if (rows[i].status == 404)
+			phone.uri = "sip:nobody.example";
+		cr_expect_eq(phone_ask(&phone, CONTACT_A CRLF), rows[i].status,
+			     "%s: %s", rows[i].name, bench.a.answer);
+		if (rows[i].status != 403)
+			continue;
+		/* They are not to be told apart. */
+		cr_expect(phone.nonce[0], "%s: no challenge", rows[i].name);
+		bench.a.answer[strcspn(bench.a.answer, "\r")] = '\0';
+		if (forbidden[0])
+			cr_expect_str_eq(bench.a.answer, forbidden, "%s",
+					 rows[i].name);
+		strcpy(forbidden, bench.a.answer);
+	}
+	/* Nobody of a disabled tenant; it is challenged all the same. */
+	struct phone phone = user_of(DOMAIN, "4000", "secret", "c9");
+
+	phones_tenant_set(bench.world.phones, TENANT, DOMAIN, false);
+	cr_expect_eq(phone_ask(&phone, CONTACT_A CRLF), 403);
+	cr_expect(phone.nonce[0]);
+	phones_free(bench.world.phones);
+}
+
+/* A user admitted in the very turn it is dropped in is dropped. */
+static bool is_any(void *arg, const struct binding *binding)
+{
+	(void)arg;
+	(void)binding;
+	return true;
+}
+
+static void on_any_dropped(void *arg, enum binding_outcome outcome,
+			   const struct binding_set *set, enum err_code code)
+{
+	cr_expect_eq(code, ERR_OK);
+	cr_expect_eq(outcome, BINDING_REMOVED);
+	cr_expect_eq(set->count, 0);
+	*(bool *)arg = true;
+}
+
+Test(inbound, dropped_after_what_came_before)
+{
+	const struct binding_change drop = {.drop = is_any};
+	bool dropped = false;
+
+	users_fill();
+
+	struct phone phone = user_of(DOMAIN, "4000", "secret", "c1");
+
+	phone_write(&phone, CONTACT_A CRLF);
+	cr_assert_eq(phone_send(&phone), 401);
+	phone_take(&phone);
+	phone_write(&phone, CONTACT_A CRLF);
+	const size_t before = bench.a.answers;
+
+	receive(&bench.a, phone.text);
+	bindings_change(bench.a.bindings, slice_str("4000@" DOMAIN), &drop,
+			DEADLINE_MS, on_any_dropped, &dropped);
+	cr_expect_eq(await(&bench.a, before), 200);
+	TURN_UNTIL(bench.loop, dropped);
+	cr_expect_eq(read_set("4000@" DOMAIN).count, 0);
+	phones_free(bench.world.phones);
 }
 
 Test(inbound, a_stale_nonce)
@@ -1120,14 +1328,14 @@ static void on_listed(void *arg, const struct bindings_page *page,
 		snprintf(listed->aors + strlen(listed->aors),
 			 sizeof(listed->aors) - strlen(listed->aors), "%.*s ",
 			 SLICE_ARG(page->entries[i].aor));
-	registrations_encode(page, &listed->body);
+	registrations_encode(page, 0, &listed->body);
 }
 
 static struct listed list(size_t skip, size_t top)
 {
 	struct listed listed = {0};
 
-	bindings_list(bench.b.bindings, skip, top, DEADLINE_MS, on_listed,
+	bindings_list(bench.b.bindings, 0, skip, top, DEADLINE_MS, on_listed,
 		      &listed);
 	cr_assert_not(listed.done, "called back from within");
 	TURN_UNTIL(bench.loop, listed.done);
@@ -1196,6 +1404,7 @@ Test(inbound, registrations)
 		.transport = SIP_TRANSPORT_TLS,
 		.user_agent = slice_str("caf\xe9"),
 		.trunk_id = 11,
+		.tenant_id = 5,
 	};
 	struct bindings_entry entry = {
 		.aor = slice_str("alice@" REALM),
@@ -1206,7 +1415,7 @@ Test(inbound, registrations)
 	struct reader reader;
 	size_t found = 0;
 
-	registrations_encode(&page, &out);
+	registrations_encode(&page, 5, &out);
 	reader_init(&reader, buffer_slice(&out));
 	cr_assert_eq(reader_map(&reader), 2);
 	cr_expect(slice_is(reader_str(&reader), "count"));
@@ -1223,6 +1432,10 @@ Test(inbound, registrations)
 				slice_is(reader_str(&reader), "alice@" REALM));
 		} else if (slice_is(name, "trunk_id")) {
 			cr_expect_eq(reader_id(&reader), 11);
+		} else if (slice_is(name, "tenant_id")) {
+			cr_expect_eq(reader_id(&reader), 5);
+		} else if (slice_is(name, "user_id")) {
+			reader_nil(&reader);
 		} else if (slice_is(name, "transport")) {
 			cr_expect(slice_is(reader_str(&reader), "TLS"));
 		} else if (slice_is(name, "expires_in")) {
@@ -1240,7 +1453,17 @@ Test(inbound, registrations)
 		found++;
 	}
 	cr_expect(reader_done(&reader));
-	cr_expect_eq(found, 8);
+	cr_expect_eq(found, 10);
+	/* Another tenant has none of them. */
+	out.size = 0;
+	registrations_encode(&page, 6, &out);
+	reader_init(&reader, buffer_slice(&out));
+	cr_assert_eq(reader_map(&reader), 2);
+	reader_value(&reader);
+	reader_value(&reader);
+	reader_value(&reader);
+	cr_expect_eq(reader_array(&reader), 0);
+	cr_expect(reader_done(&reader));
 	buffer_fini(&out);
 }
 

@@ -17,7 +17,8 @@ struct world {
 	struct agenda *agenda;
 	struct pacing *pacing;
 	size_t count;
-	int order[TICKETS]; /* who was let go, one after the other */
+	uint64_t held_up_ms; /* the turn that lets the first ones go */
+	int order[TICKETS];  /* who was let go, one after the other */
 	uint64_t at_ms[TICKETS];
 };
 
@@ -88,7 +89,17 @@ static void run(struct world *world)
 		cr_assert_neq(next_ms, UINT64_MAX, "somebody waits for ever");
 		if (next_ms > world->now_ms)
 			world->now_ms = next_ms;
+
+		size_t first = world->count;
+
 		agenda_run(world->agenda);
+		if (world->count == first)
+			continue;
+		world->now_ms += world->held_up_ms;
+		world->held_up_ms = 0;
+		/* They leave at the end of the turn. */
+		for (; first < world->count; first++)
+			world->at_ms[first] = world->now_ms;
 	}
 }
 
@@ -123,6 +134,46 @@ Test(pacing, no_window_holds_more_than_the_burst)
 	/* And no slower than it has to be. */
 	cr_expect_eq(world.at_ms[TICKETS - 1] - world.at_ms[0],
 		     (TICKETS / PACING_BURST - 1) * HOLD_MS);
+	world_close(&world);
+}
+
+/* A busy machine, which takes the processor away for most of a window. */
+Test(pacing, a_turn_that_is_held_up_counts_from_its_end)
+{
+	struct world world = {0};
+
+	world_open(&world, &defaults);
+	for (int i = 0; i < TICKETS; i++)
+		ask(&world, &senders[i], i, (unsigned)i % DESTINATIONS, false);
+	world.held_up_ms = HOLD_MS - 10;
+	run(&world);
+	cr_assert_eq(world.count, TICKETS);
+	for (int i = PACING_BURST; i < TICKETS; i++)
+		cr_expect_geq(world.at_ms[i] - world.at_ms[i - PACING_BURST],
+			      PACING_WINDOW_MS);
+	for (int i = PACING_DESTINATION_BURST * DESTINATIONS; i < TICKETS; i++)
+		cr_expect_geq(world.at_ms[i] -
+				      world.at_ms[i - PACING_DESTINATION_BURST *
+							      DESTINATIONS],
+			      PACING_WINDOW_MS);
+	world_close(&world);
+}
+
+/* The same for the burst of one destination. */
+Test(pacing, a_destination_that_is_held_up_counts_from_the_end)
+{
+	struct world world = {0};
+
+	world_open(&world, &defaults);
+	for (int i = 0; i < 20; i++)
+		ask(&world, &senders[i], i, 0, false);
+	world.held_up_ms = HOLD_MS - 10;
+	run(&world);
+	cr_assert_eq(world.count, 20);
+	for (int i = PACING_DESTINATION_BURST; i < 20; i++)
+		cr_expect_geq(world.at_ms[i] -
+				      world.at_ms[i - PACING_DESTINATION_BURST],
+			      PACING_WINDOW_MS);
 	world_close(&world);
 }
 
@@ -192,7 +243,9 @@ Test(pacing, who_gives_up_costs_nobody_a_place)
 	/* A destination everybody has left still remembers. */
 	ask(&world, &senders[0], 0, 0, false);
 	pacing_drop(&senders[0].ticket);
-	world.now_ms += HOLD_MS - 1;
+	world.now_ms++; /* the end of that turn */
+	agenda_run(world.agenda);
+	world.now_ms += HOLD_MS - 2;
 	agenda_run(world.agenda);
 	ask(&world, &senders[1], 1, 0, false);
 	agenda_run(world.agenda);

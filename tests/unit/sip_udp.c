@@ -111,12 +111,13 @@ Test(sip_udp, there_and_back_over_ipv6)
 	there_and_back(AF_INET6);
 }
 
-static void closed_port(int family)
+static void closed_port(const struct sip_endpoint *local)
 {
+	const int family = sip_endpoint_family(local);
 	struct loop *loop = loop_new();
 	struct end client, server, closed;
 
-	end_open(&client, loop, family);
+	end_open_at(&client, loop, local);
 	end_open(&server, loop, family);
 	end_open(&closed, loop, family);
 	const struct sip_endpoint nobody = *sip_udp_local(closed.udp);
@@ -141,14 +142,30 @@ static void closed_port(int family)
 	loop_free(loop);
 }
 
-Test(sip_udp, a_closed_port_is_told_over_ipv4)
-{
-	closed_port(AF_INET);
-}
+static const struct closed_row {
+	const char *name;
+	int family;
+	bool wildcard;
+} closed_rows[] = {
+	{"IPv4", AF_INET, false},
+	{"IPv6", AF_INET6, false},
+	/* As listeners are: more comes with the error. */
+	{"IPv4, a wildcard", AF_INET, true},
+	{"IPv6, a wildcard", AF_INET6, true},
+};
 
-Test(sip_udp, a_closed_port_is_told_over_ipv6)
+Test(sip_udp, a_closed_port_is_told)
 {
-	closed_port(AF_INET6);
+	for (size_t i = 0; i < sizeof(closed_rows) / sizeof(*closed_rows);
+	     i++) {
+		const struct closed_row *row = &closed_rows[i];
+		const struct sip_endpoint local =
+			row->wildcard ? sip_endpoint_wildcard(row->family, 0)
+				      : peer_loopback(row->family);
+
+		cr_log_info("%s", row->name);
+		closed_port(&local);
+	}
 }
 
 Test(sip_udp, a_wildcard_answers_from_the_address_it_was_asked_at)

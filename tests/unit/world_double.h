@@ -12,6 +12,7 @@ struct world {
 	bool synced;
 	struct world_trunk trunks[WORLD_DOUBLE_TRUNKS];
 	size_t count;
+	struct phones *phones; /* the test's; or NULL */
 };
 
 #endif

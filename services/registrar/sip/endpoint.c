@@ -182,13 +182,40 @@ struct sip_endpoint sip_endpoint_source(const struct sip_endpoint *endpoint)
 	return source;
 }
 
+/* Appends a number and a NUL; returns where that is. */
+static char *number_write(char *out, unsigned number)
+{
+	char digits[10];
+	size_t count = 0;
+
+	do
+		digits[count++] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	while (count > 0)
+		*out++ = digits[--count];
+	*out = '\0';
+	return out;
+}
+
+/* By hand: libc's takes a tenth of the time of a REGISTER, with three for
+ * each. */
+static void host_write_v4(const struct in_addr *address, char *out)
+{
+	const unsigned char *bytes = (const unsigned char *)&address->s_addr;
+
+	for (size_t i = 0; i < sizeof(address->s_addr); i++) {
+		if (i > 0)
+			*out++ = '.';
+		out = number_write(out, bytes[i]);
+	}
+}
+
 /* Writes at most SIP_ENDPOINT_TEXT less "[]:65535" characters. */
 static void host_write(const struct sip_endpoint *endpoint, char *out)
 {
 	out[0] = '\0';
 	if (sip_endpoint_family(endpoint) == AF_INET)
-		inet_ntop(AF_INET, &endpoint->v4.sin_addr, out,
-			  INET_ADDRSTRLEN);
+		host_write_v4(&endpoint->v4.sin_addr, out);
 	if (sip_endpoint_family(endpoint) != AF_INET6)
 		return;
 	inet_ntop(AF_INET6, &endpoint->v6.sin6_addr, out, INET6_ADDRSTRLEN);
@@ -215,9 +242,11 @@ const char *sip_endpoint_text(const struct sip_endpoint *endpoint,
 	if (out[0] == '\0')
 		return out;
 
-	size_t used = strlen(out);
+	char *end = out + strlen(out);
 
-	snprintf(out + used, SIP_ENDPOINT_TEXT - used, "%s:%u", v6 ? "]" : "",
-		 sip_endpoint_port(endpoint));
+	if (v6)
+		*end++ = ']';
+	*end++ = ':';
+	number_write(end, sip_endpoint_port(endpoint));
 	return out;
 }

@@ -4,12 +4,14 @@
 #include "services/registrar/sip/endpoint.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -61,18 +63,62 @@ static enum err_code refuse(struct err *err, const char *what)
 	return code;
 }
 
+/* The names a certificate is for, as many as are told. */
+enum { NAMES_BYTES = 80 };
+
+/* Appends what fits whole. Of a certificate nobody vouches for: text that could
+ * be no host name is left out. */
+static void name_append(char out[NAMES_BYTES], const ASN1_STRING *name)
+{
+	const char *text = (const char *)ASN1_STRING_get0_data(name);
+	const size_t size = (size_t)ASN1_STRING_length(name);
+	const size_t used = strlen(out);
+	const char *before = used == 0 ? " but for " : ", ";
+
+	for (size_t i = 0; i < size; i++)
+		if (!isalnum((unsigned char)text[i]) &&
+		    !memchr("-._*", text[i], 4))
+			return;
+	if (size > 0 && used + strlen(before) + size < NAMES_BYTES)
+		snprintf(out + used, NAMES_BYTES - used, "%s%.*s", before,
+			 (int)size, text);
+}
+
+/* " but for a.example, b.example" of the peer's certificate; nothing where it
+ * has no DNS names. */
+static void names_print(const struct sip_tls *tls, char out[NAMES_BYTES])
+{
+	const STACK_OF(X509) *chain = SSL_get0_verified_chain(tls->ssl);
+	GENERAL_NAMES *names = NULL;
+
+	out[0] = '\0';
+	if (chain && sk_X509_num(chain) > 0)
+		names = X509_get_ext_d2i(sk_X509_value(chain, 0),
+					 NID_subject_alt_name, NULL, NULL);
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		if (name->type == GEN_DNS)
+			name_append(out, name->d.dNSName);
+	}
+	GENERAL_NAMES_free(names);
+}
+
 /* Why the peer's certificate was not taken. */
 static void explain_verify(const struct sip_tls *tls, long result,
 			   struct err *err)
 {
 	const char *whose = tls->server ? "client" : "server";
 	const char *why = X509_verify_cert_error_string(result);
+	char names[NAMES_BYTES];
 
 	switch (result) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		names_print(tls, names);
 		err_set(err, ERR_UNAVAILABLE,
-			"the server's certificate is not for %s", tls->name);
+			"the server's certificate is not for %s%s", tls->name,
+			names);
 		return;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 		err_set(err, ERR_UNAVAILABLE,

@@ -21,9 +21,11 @@ enum {
 	 * a flood comes in. */
 	BATCHES_PER_TURN = 4,
 	SLOT_BYTES = 65536, /* any datagram, never cut */
-	/* The error and the address of who told of it. */
+	/* The error and the address of who told of it; at a wildcard the
+	 * address the datagram left from comes before. */
 	ERROR_CONTROL_BYTES = CMSG_SPACE(sizeof(struct sock_extended_err) +
-					 sizeof(struct sockaddr_in6)),
+					 sizeof(struct sockaddr_in6)) +
+			      CMSG_SPACE(sizeof(struct in6_pktinfo)),
 	/* With the kernel's default of 208 KiB bursts lose datagrams. */
 	RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024,
 };
@@ -150,12 +152,20 @@ static void deliver(struct sip_udp *udp, size_t i)
 		&remote, &local);
 }
 
-static bool is_refusal(const struct msghdr *header)
+static bool is_error(const struct cmsghdr *c)
 {
-	const struct cmsghdr *c = CMSG_FIRSTHDR(header);
+	return (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+	       (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
+}
+
+static bool is_refusal(struct msghdr *header)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(header);
 	struct sock_extended_err error;
 
-	if (!c || (c->cmsg_type != IP_RECVERR && c->cmsg_type != IPV6_RECVERR))
+	while (c && !is_error(c))
+		c = CMSG_NXTHDR(header, c);
+	if (!c)
 		return false;
 	memcpy(&error, CMSG_DATA(c), sizeof(error));
 	return error.ee_errno == ECONNREFUSED ||

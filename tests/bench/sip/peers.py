@@ -55,6 +55,7 @@ loadmodule "usrloc.so"
 loadmodule "registrar.so"
 modparam("tls", "certificate", "{crt}")
 modparam("tls", "private_key", "{key}")
+modparam("tls", "tls_method", "TLSv1.2+")
 modparam("usrloc", "hash_size", 17)
 modparam("usrloc", "db_mode", {db_mode})
 {db_url}
