@@ -39,16 +39,23 @@ bool check_token(const struct field *field, struct value *value,
 	return refuse(reason, size, "must be a SIP token", value->string);
 }
 
+static bool address_read(int family, struct slice text,
+			 struct in6_addr *address)
+{
+	char copy[INET6_ADDRSTRLEN];
+
+	if (text.size >= sizeof(copy))
+		return false;
+	memcpy(copy, text.data, text.size);
+	copy[text.size] = '\0';
+	return inet_pton(family, copy, address) == 1;
+}
+
 static bool is_address(int family, struct slice text)
 {
-	char address[INET6_ADDRSTRLEN];
-	unsigned char bytes[sizeof(struct in6_addr)];
+	struct in6_addr address;
 
-	if (text.size >= sizeof(address))
-		return false;
-	memcpy(address, text.data, text.size);
-	address[text.size] = '\0';
-	return inet_pton(family, address, bytes) == 1;
+	return address_read(family, text, &address);
 }
 
 static bool is_label(struct slice label)
@@ -109,6 +116,23 @@ static bool is_name(struct slice name)
 	return true;
 }
 
+/* In lower case; an IPv6 address, which has many forms, in that of RFC 5952:
+ * else two tenants could have one address as their domain. */
+static struct slice canonical_host(struct slice host, struct arena *arena)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	if (address_read(AF_INET6, host, &address) &&
+	    inet_ntop(AF_INET6, &address, text, sizeof(text)))
+		return slice_str(arena_strdup(arena, slice_str(text)));
+	char *lower = arena_strdup(arena, host);
+
+	for (size_t i = 0; i < host.size; i++)
+		lower[i] = (char)tolower((unsigned char)lower[i]);
+	return slice_of(lower, host.size);
+}
+
 bool check_host(const struct field *field, struct value *value,
 		struct arena *arena, char *reason, size_t size)
 {
@@ -126,11 +150,7 @@ bool check_host(const struct field *field, struct value *value,
 		return refuse(reason, size, "must be a host name or IP address",
 			      host);
 	}
-	char *lower = arena_strdup(arena, host);
-
-	for (size_t i = 0; i < host.size; i++)
-		lower[i] = (char)tolower((unsigned char)lower[i]);
-	value->string = slice_of(lower, host.size);
+	value->string = canonical_host(host, arena);
 	return true;
 }
 

@@ -82,6 +82,14 @@ void resource_methods(struct resource_store *store,
 size_t resource_fetch_ids(const struct bus_call *call,
 			  int64_t ids[RESOURCE_FETCH_MAX]);
 
+/* For a service's own statements about rows of a resource: tells of a change
+ * that is committed; answers with what a statement failed with, where a
+ * constraint broke in the words of its row. */
+void resource_tell(struct events_publisher *events, const struct resource *r,
+		   int64_t id, int64_t version, enum event_kind kind);
+void resource_refuse(const struct resource *r, struct bus_call *call,
+		     const struct database_error *error);
+
 /* Forgets the idempotency keys that are older than a day; to be called now and
  * then. */
 void resource_sweep(struct resource_store *store);

@@ -403,6 +403,19 @@ static enum err_code list_sql(struct resource_work *work,
 	return code;
 }
 
+/* "items": the first rows, whose view begins in a column. */
+static void write_items(struct resource_work *work,
+			const struct database_result *result, size_t rows,
+			size_t column, struct buffer *out)
+{
+	struct value *values = resource_values_new(work);
+
+	writer_text(out, "items");
+	writer_array(out, (uint32_t)rows);
+	for (size_t row = 0; row < rows; row++)
+		write_row(work, result, row, column, values, out);
+}
+
 /* Columns of a list's row in front of the view's. */
 enum { LIST_TOTAL, LIST_PLACE, LIST_VIEW };
 
@@ -420,17 +433,13 @@ static void on_listed(void *arg, const struct database_result *result,
 	const size_t rows = database_null(result, 0, LIST_PLACE)
 				    ? 0
 				    : database_rows(result);
-	struct value *values = resource_values_new(work);
 
 	writer_map(out, counted ? 2 : 1);
 	if (counted) {
 		writer_text(out, "count");
 		writer_int(out, database_int(result, 0, LIST_TOTAL));
 	}
-	writer_text(out, "items");
-	writer_array(out, (uint32_t)rows);
-	for (size_t row = 0; row < rows; row++)
-		write_row(work, result, row, LIST_VIEW, values, out);
+	write_items(work, result, rows, LIST_VIEW, out);
 	resource_reply_ok(work, 0);
 }
 
@@ -462,14 +471,9 @@ static void on_exported(void *arg, const struct database_result *result,
 		return;
 	}
 	struct buffer *out = bus_call_body(work->call);
-	const size_t rows = database_rows(result);
-	struct value *values = resource_values_new(work);
 
 	writer_map(out, 2);
-	writer_text(out, "items");
-	writer_array(out, (uint32_t)rows);
-	for (size_t row = 0; row < rows; row++)
-		write_row(work, result, row, 1, values, out);
+	write_items(work, result, database_rows(result), 1, out);
 	write_after(out, result, EXPORT_PAGE);
 	resource_reply_ok(work, 0);
 }

@@ -239,6 +239,13 @@ static bool is_idle(void *self)
 	       (!service->cache || cache_idle(service->cache));
 }
 
+void *resource_service_ask(void *service, struct bus_call *call, size_t size)
+{
+	struct resource_service *running = service;
+
+	return ask_new(service, running->database, call, size);
+}
+
 int resource_service_run(int argc, char **argv,
 			 const struct resource_service_kind *kind)
 {

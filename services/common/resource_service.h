@@ -7,6 +7,7 @@
  * Each of them is a table handed to resource_service_run().
  */
 
+#include "services/common/ask.h"
 #include "services/common/bus_server.h"
 #include "services/common/cache.h"
 #include "services/common/config.h"
@@ -27,6 +28,10 @@ struct resource_service {
 	struct metrics *metrics;	 /* of the process */
 	void *own;			 /* what the kind's start made */
 };
+
+/* ask_new() for a method of the service's own; service: its handler's, a
+ * struct resource_service. */
+void *resource_service_ask(void *service, struct bus_call *call, size_t size);
 
 enum { RESOURCE_SERVICE_RESOURCES_MAX = 8 };
 
@@ -84,6 +89,15 @@ struct resource_service_kind {
 			       struct err *err);
 	void (*stop)(struct resource_service *service);
 };
+
+/* The members that stand for an array each. */
+#define RESOURCE_SERVICE_RESOURCES(array)                                      \
+	.resources = (array),                                                  \
+	.resource_count = sizeof(array) / sizeof((array)[0])
+#define RESOURCE_SERVICE_HOOKS(array)                                          \
+	.hooks = (array), .hook_count = sizeof(array) / sizeof((array)[0])
+#define RESOURCE_SERVICE_METHODS(array)                                        \
+	.methods = (array), .method_count = sizeof(array) / sizeof((array)[0])
 
 /* The whole life of the process; what main() returns. */
 int resource_service_run(int argc, char **argv,

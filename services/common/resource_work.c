@@ -34,19 +34,25 @@ void resource_reply_ok(struct resource_work *work, int64_t version)
 	bus_reply_ok(work->call, (uint64_t)version);
 }
 
-void resource_publish(const struct resource_work *work, int64_t id,
-		      int64_t version, enum event_kind kind)
+void resource_tell(struct events_publisher *events, const struct resource *r,
+		   int64_t id, int64_t version, enum event_kind kind)
 {
-	const struct resource *r = work->store->resource;
-	struct events_publisher *events = work->store->options.events;
 	const struct event event = {
 		.resource = slice_str(r->event ? r->event : r->name),
 		.id = id,
 		.version = (uint64_t)version,
 		.kind = kind};
 
+	events_publish(events, &event);
+}
+
+void resource_publish(const struct resource_work *work, int64_t id,
+		      int64_t version, enum event_kind kind)
+{
+	struct events_publisher *events = work->store->options.events;
+
 	if (events)
-		events_publish(events, &event);
+		resource_tell(events, work->store->resource, id, version, kind);
 }
 
 static const struct resource_reach *reach_of(const struct resource_store *store,
@@ -203,10 +209,9 @@ void resource_run_query(struct resource_work *work, enum database_lane lane,
 	run(work, lane, NULL, work->query.sql.data, done);
 }
 
-void resource_reply_error(struct resource_work *work,
-			  const struct database_error *error)
+void resource_refuse(const struct resource *r, struct bus_call *call,
+		     const struct database_error *error)
 {
-	const struct resource *r = work->store->resource;
 	struct err err;
 
 	err_code_set(&err, error->code);
@@ -225,7 +230,14 @@ void resource_reply_error(struct resource_work *work,
 		snprintf(err.text, sizeof(err.text), "%s", text);
 		err.code = c->code ? c->code : error->code;
 	}
-	resource_reply_fail(work, &err);
+	bus_reply_error(call, &err);
+}
+
+void resource_reply_error(struct resource_work *work,
+			  const struct database_error *error)
+{
+	buffer_fini(&work->query.sql);
+	resource_refuse(work->store->resource, work->call, error);
 }
 
 struct value *resource_values_new(struct resource_work *work)

@@ -26,19 +26,6 @@ bool resource_read_object(struct resource_work *work, enum record_mode mode)
 	return false;
 }
 
-static const char *sealed_text(struct resource_work *work, struct slice clear)
-{
-	struct buffer sealed = {0};
-
-	if (clear.size == 0)
-		return NULL;
-	secrets_seal(work->store->options.key, clear, &sealed);
-	const char *text = arena_strdup(work->arena, buffer_slice(&sealed));
-
-	buffer_fini(&sealed);
-	return text;
-}
-
 static const char *stored_text(struct resource_work *work,
 			       const struct field *field,
 			       const struct value *value)
@@ -67,7 +54,11 @@ const char *resource_param_text(struct resource_work *work,
 		return resource_number_text(work, value->integer);
 	case VALUE_STR:
 		if (field->flags & FIELD_SECRET)
-			return sealed_text(work, value->string);
+			return value->string.size == 0
+				       ? NULL
+				       : secrets_seal_dup(
+						 work->store->options.key,
+						 value->string, work->arena);
 		return arena_strdup(work->arena, value->string);
 	case VALUE_LIST:
 	case VALUE_OBJECT:
@@ -370,7 +361,7 @@ static void create_run(struct resource_work *work)
 			     on_created);
 		return;
 	}
-	secrets_token_digest(work->args.object, digest);
+	secrets_key_digest(work->store->options.key, work->args.object, digest);
 	resource_param_add(work, key_owner(work));
 	resource_param_add(work, arena_strdup(work->arena, work->args.key));
 	resource_param_add(work, arena_strdup(work->arena, slice_str(digest)));

@@ -318,6 +318,17 @@ void secrets_key_derive(const struct secrets_key *key, const char *purpose,
 			   key->bytes, sizeof(key->bytes));
 }
 
+void secrets_key_digest(const struct secrets_key *key, struct slice text,
+			char out[SECRETS_DIGEST_BYTES])
+{
+	unsigned char digest[(SECRETS_DIGEST_BYTES - 1) / 2];
+
+	crypto_generichash(digest, sizeof(digest),
+			   (const unsigned char *)text.data, text.size,
+			   key->bytes, sizeof(key->bytes));
+	sodium_bin2hex(out, SECRETS_DIGEST_BYTES, digest, sizeof(digest));
+}
+
 void secrets_seal(const struct secrets_key *key, struct slice clear,
 		  struct buffer *out)
 {
@@ -334,6 +345,19 @@ void secrets_seal(const struct secrets_key *key, struct slice clear,
 
 	sodium_bin2hex(hex, 2 * box_size + 1, box, box_size);
 	out->size += 2 * box_size;
+}
+
+char *secrets_seal_dup(const struct secrets_key *key, struct slice clear,
+		       struct arena *arena)
+{
+	struct buffer sealed = {0};
+
+	secrets_seal(key, clear, &sealed);
+
+	char *text = arena_strdup(arena, buffer_slice(&sealed));
+
+	buffer_fini(&sealed);
+	return text;
 }
 
 bool secrets_open(const struct secrets_key *key, struct slice sealed,

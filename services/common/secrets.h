@@ -7,6 +7,7 @@
  * functions for what they hold and by the caller with secrets_wipe().
  */
 
+#include "proto/arena.h"
 #include "proto/buffer.h"
 #include "proto/error.h"
 #include "proto/slice.h"
@@ -16,7 +17,7 @@
 
 enum {
 	SECRETS_TOKEN_BYTES = 49,     /* 48 characters and NUL */
-	SECRETS_DIGEST_BYTES = 65,    /* SHA-256 as hex and NUL */
+	SECRETS_DIGEST_BYTES = 65,    /* 256 bits as hex and NUL */
 	SECRETS_PASSWORD_BYTES = 128, /* an argon2id hash text and NUL */
 	SECRETS_CLEAR_MAX = 16384,    /* the longest secret sealed, bytes: an
 				       * RSA key of 8192 bits, PEM, has 6 kB */
@@ -78,10 +79,20 @@ void secrets_key_free(struct secrets_key *key);
 void secrets_key_derive(const struct secrets_key *key, const char *purpose,
 			unsigned char out[SECRETS_TAG_KEY_BYTES]);
 
+/* What is stored to know a text with secrets in it again: keyed BLAKE2b of 256
+ * bits in lower-case hex. Without the key nobody can try out what the text was,
+ * as a plain hash would let them, a thousand million passwords a second. */
+void secrets_key_digest(const struct secrets_key *key, struct slice text,
+			char out[SECRETS_DIGEST_BYTES]);
+
 /* Appends nonce and secretbox (XSalsa20-Poly1305) of clear to out, in lower
  * case hex. clear is at most SECRETS_CLEAR_MAX bytes, asserted. */
 void secrets_seal(const struct secrets_key *key, struct slice clear,
 		  struct buffer *out);
+
+/* The same as a text in the arena. */
+char *secrets_seal_dup(const struct secrets_key *key, struct slice clear,
+		       struct arena *arena);
 
 /* The reverse; false, with out as it was, where sealed was not made with this
  * key. The caller wipes out. */

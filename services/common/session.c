@@ -107,9 +107,10 @@ struct call {
 	struct keys keys;
 	struct keys old;
 	struct sets sets;
-	int64_t acting_as;   /* session_act_as() */
+	int64_t acting_as;   /* session_act_as(), session_end_acting() */
 	char all[KEY_BYTES]; /* session_end_all(): the set it empties */
 	struct batch *batch; /* likewise */
+	int64_t kept;	     /* members of the set that were left in it */
 	struct session_tokens made;
 };
 
@@ -527,6 +528,14 @@ static const char end_batch_script[] =
 
 static void run_list(struct call *call);
 
+static void go_on(struct call *call)
+{
+	if (clock_now_ms() >= call->deadline_ms)
+		end_done(call, ERR_DEADLINE);
+	else
+		run_list(call);
+}
+
 static void on_end_batch(void *arg, const struct cache_reply *reply,
 			 enum err_code code)
 {
@@ -534,12 +543,29 @@ static void on_end_batch(void *arg, const struct cache_reply *reply,
 
 	if (code)
 		end_done(call, code);
-	else if (reply->kind == CACHE_INT && reply->integer == 0)
+	else if (reply->kind == CACHE_INT && reply->integer <= call->kept)
 		end_done(call, ERR_OK);
-	else if (clock_now_ms() >= call->deadline_ms)
-		end_done(call, ERR_DEADLINE);
 	else
-		run_list(call);
+		go_on(call);
+}
+
+static bool stored_of(struct slice key, const struct cache_reply *value,
+		      struct stored *out)
+{
+	static const struct slice prefix = SLICE("session:");
+
+	return stored_read(value, slice_starts(key, prefix), out);
+}
+
+/* Whether a key is one of those to end. */
+static bool ends(const struct call *call, struct slice key,
+		 const struct cache_reply *value)
+{
+	struct stored stored;
+
+	return call->acting_as == 0 ||
+	       (stored_of(key, value, &stored) &&
+		stored.principal.acting_as == call->acting_as);
 }
 
 /* Of a value that cannot be read, or has expired, none are known: it leaves
@@ -547,13 +573,11 @@ static void on_end_batch(void *arg, const struct cache_reply *reply,
 static void others_of(struct sets *others, const struct call *call,
 		      struct slice key, const struct cache_reply *value)
 {
-	static const struct slice prefix = SLICE("session:");
-	const bool session = slice_starts(key, prefix);
 	struct stored stored;
 	struct sets all;
 
 	others->count = 0;
-	if (!stored_read(value, session, &stored))
+	if (!stored_of(key, value, &stored))
 		return;
 	sets_of(&all, &stored.principal);
 	for (size_t i = 0; i < all.count; i++)
@@ -594,11 +618,25 @@ static void on_values(void *arg, const struct cache_reply *reply,
 		end_done(call, code);
 		return;
 	}
-	for (size_t i = 0; i < batch->count; i++)
-		others_of(&batch->others[i], call, batch->keys[i],
-			  i < reply->count ? &reply->items[i]
-					   : &(struct cache_reply){0});
-	run_end_batch(call);
+	size_t count = 0;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct slice key = batch->keys[i];
+		const struct cache_reply *value =
+			i < reply->count ? &reply->items[i]
+					 : &(struct cache_reply){0};
+
+		if (!ends(call, key, value))
+			continue;
+		batch->keys[count] = key;
+		others_of(&batch->others[count++], call, key, value);
+	}
+	call->kept += (int64_t)(batch->count - count);
+	batch->count = count;
+	if (count > 0)
+		run_end_batch(call);
+	else
+		go_on(call);
 }
 
 static void on_list(void *arg, const struct cache_reply *reply,
@@ -625,14 +663,16 @@ static void on_list(void *arg, const struct cache_reply *reply,
 		  on_values, call);
 }
 
-/* A batch of the set's keys, until none is left: one refreshed between the
- * commands has put its new keys in the set and is met again. */
+/* A batch of the set's keys, until none is left but those that stay: one
+ * refreshed between the commands has put its new keys in the set and is met
+ * again. */
 static void run_list(struct call *call)
 {
-	struct number last;
-	const struct slice words[] = {slice_str("ZRANGE"), slice_str(call->all),
-				      slice_str("0"),
-				      number_word(&last, END_BATCH - 1)};
+	struct number first, last;
+	const struct slice words[] = {
+		slice_str("ZRANGE"), slice_str(call->all),
+		number_word(&first, call->kept),
+		number_word(&last, call->kept + END_BATCH - 1)};
 
 	cache_run(call->cache, words, 4, left_ms(call), on_list, call);
 }
@@ -640,9 +680,16 @@ static void run_list(struct call *call)
 void session_end_all(struct cache *cache, int64_t id, uint32_t deadline_ms,
 		     session_done_fn *done, void *arg)
 {
+	session_end_acting(cache, id, 0, deadline_ms, done, arg);
+}
+
+void session_end_acting(struct cache *cache, int64_t id, int64_t tenant_id,
+			uint32_t deadline_ms, session_done_fn *done, void *arg)
+{
 	struct call *call = call_new(cache, deadline_ms, arg);
 
 	call->done = done;
+	call->acting_as = tenant_id;
 	call->batch = mem_alloc(sizeof(*call->batch));
 	key_of_id(call->all, id);
 	run_list(call);

@@ -87,4 +87,10 @@ void session_act_as(struct cache *cache, struct slice access_token,
 void session_end_all(struct cache *cache, int64_t id, uint32_t deadline_ms,
 		     session_done_fn *done, void *arg);
 
+/* Of these, only those that act as a tenant (0: all): those of a dealer who has
+ * lost it. One that is refreshed meanwhile may be passed over: who refreshes
+ * looks whether it may still act. */
+void session_end_acting(struct cache *cache, int64_t id, int64_t tenant_id,
+			uint32_t deadline_ms, session_done_fn *done, void *arg);
+
 #endif

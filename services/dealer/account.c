@@ -1,25 +1,14 @@
 #include "services/dealer/account.h"
 
 #include "proto/resources/dealers.h"
-#include "services/common/audit.h"
 #include "services/common/bus_record.h"
 #include "services/common/log.h"
 #include "services/common/resource_service.h"
-#include "services/common/session.h"
 
-#include <inttypes.h>
-
-/* Of a statement about one dealer: its id, that of the dealer who asks for it
- * (null: it asks for itself, or is an administrator), what it is changed to,
- * and the password's hash as it was (null: whatever it was). */
-enum {
-	PARAM_ID,
-	PARAM_ABOVE,
-	PARAM_NEW,
-	PARAM_OLD,
-	PARAM_AUDIT,
-	PARAMS = PARAM_AUDIT + AUDIT_PARAMS
-};
+/* Of a statement about one dealer: $1 its id, $2 that of the dealer who asks
+ * for it (null: it asks for itself, or is an administrator); of a change $3
+ * what it is changed to, $4 the password's hash as it was (null: whatever it
+ * was). */
 
 /* The dealers a caller may change. */
 #define IN_SCOPE                                                               \
@@ -30,88 +19,62 @@ enum {
 /* One change of an account, in the arena of its call; its texts are views into
  * the request. */
 struct change {
-	struct resource_service *service;
-	struct bus_call *call;
+	struct ask ask;
 	int64_t id;
 	struct slice old_password;
 	struct slice new_password;
-	const char *field; /* of the new password */
-	const char *params[PARAMS];
-	uint64_t version; /* of the row, once changed */
+	const char *field;    /* of the new password */
+	const char *old_hash; /* or NULL */
 };
 
 static struct change *change_new(void *service, struct bus_call *call,
 				 int64_t id)
 {
-	struct arena *arena = bus_call_arena(call);
-	struct change *change = arena_alloc(arena, sizeof(*change));
+	struct change *change =
+		resource_service_ask(service, call, sizeof(*change));
 
-	change->service = service;
-	change->call = call;
 	change->id = id;
-	change->params[PARAM_ID] = arena_printf(arena, "%" PRId64, id);
-	audit_params(bus_call_request(call), arena,
-		     &change->params[PARAM_AUDIT]);
+	ask_id(&change->ask, id);
 	return change;
-}
-
-static void run(struct change *change, enum database_lane lane,
-		const char *name, const char *sql, size_t param_count,
-		database_done_fn *done)
-{
-	database_run(change->service->database,
-		     &(struct database_statement){
-			     .lane = lane,
-			     .name = name,
-			     .sql = sql,
-			     .params = change->params,
-			     .param_count = param_count,
-			     .deadline_ms = bus_call_left_ms(change->call),
-			     .done = done,
-			     .arg = change,
-		     });
 }
 
 /* An update of the row, its audit row with it, that answers the version. set
  * has the new value as $3. */
 static void run_update(struct change *change, const char *name, const char *set,
-		       const char *old_state, const char *new_state,
-		       database_done_fn *done)
+		       const char *value, const char *old_state,
+		       const char *new_state, database_done_fn *done)
 {
-	const struct audit audit = {
-		.action = "UPDATE",
-		.object_type = dealer_resource.audit,
-		.object_id = "done.id",
-		.object_name = "done.name",
-		.old_state = old_state,
-		.new_state = new_state,
-		.source = "done",
+	const struct ask_write write = {
+		.name = name,
+		.with = arena_printf(
+			change->ask.arena,
+			"old AS (SELECT t.id, t.name FROM dealer.dealers t "
+			"WHERE " IN_SCOPE " AND t.password_hash = "
+			"coalesce($4::text, t.password_hash) FOR UPDATE), "
+			"done AS (UPDATE dealer.dealers t SET %s, "
+			"version = t.version + 1, updated_at = now() FROM old "
+			"WHERE t.id = old.id RETURNING t.id, t.name, "
+			"t.version, old.name AS old_name)",
+			set),
+		.answer = "SELECT version FROM done",
+		.audit = {.action = "UPDATE",
+			  .object_type = dealer_resource.audit,
+			  .object_id = "done.id",
+			  .object_name = "done.name",
+			  .old_state = old_state,
+			  .new_state = new_state,
+			  .source = "done"},
 	};
-	struct buffer sql = {0};
 
-	buffer_printf(&sql,
-		      "WITH old AS (SELECT t.id, t.name FROM dealer.dealers t "
-		      "WHERE " IN_SCOPE " AND t.password_hash = "
-		      "coalesce($4::text, t.password_hash) FOR UPDATE), "
-		      "done AS (UPDATE dealer.dealers t SET %s, "
-		      "version = t.version + 1, updated_at = now() FROM old "
-		      "WHERE t.id = old.id RETURNING t.id, t.name, t.version, "
-		      "old.name AS old_name)",
-		      set);
-	audit_append(&sql, PARAM_AUDIT + 1, &audit);
-	buffer_append_str(&sql, " SELECT version FROM done");
-
-	const char *text =
-		arena_strdup(bus_call_arena(change->call), buffer_slice(&sql));
-
-	buffer_fini(&sql);
-	run(change, DATABASE_WRITE, name, text, PARAMS, done);
+	ask_text(&change->ask, value);
+	ask_text(&change->ask, change->old_hash);
+	ask_write(&change->ask, &write, done);
 }
 
 static void log_change(const struct change *change, enum log_level level,
 		       const char *event)
 {
-	const struct request *request = bus_call_request(change->call);
+	const struct request *request = bus_call_request(change->ask.call);
 
 	log_event(level, event, LOG_SLICE("request", request->request_id),
 		  LOG_SLICE("name", request->principal.name),
@@ -119,39 +82,16 @@ static void log_change(const struct change *change, enum log_level level,
 		  LOG_SLICE("address", request->principal.address));
 }
 
-static void refuse(struct change *change, enum err_code code, const char *text)
+/* Tells of the change that is committed; returns its version. */
+static uint64_t publish(const struct change *change,
+			const struct database_result *result)
 {
-	struct err err = {0};
+	const struct resource_service *service = change->ask.service;
+	const int64_t version = database_int(result, 0, 0);
 
-	err_set(&err, code, "%s", text);
-	bus_reply_error(change->call, &err);
-}
-
-/* Tells of the change that is committed. */
-static void publish(struct change *change, const struct database_result *result)
-{
-	change->version = (uint64_t)database_int(result, 0, 0);
-
-	const struct event event = {.resource = slice_str(dealer_resource.name),
-				    .id = change->id,
-				    .version = change->version,
-				    .kind = EVENT_UPDATED};
-
-	events_publish(change->service->events, &event);
-}
-
-/* False: there is no such dealer for the caller, or that is not known, and the
- * call was answered. */
-static bool found(struct change *change, const struct database_result *result,
-		  const struct database_error *error)
-{
-	if (error)
-		bus_reply_code(change->call, error->code);
-	else if (database_rows(result) == 0)
-		bus_reply_code(change->call, ERR_NOT_FOUND);
-	else
-		return true;
-	return false;
+	resource_tell(service->events, &dealer_resource, change->id, version,
+		      EVENT_UPDATED);
+	return (uint64_t)version;
 }
 
 /* ---- the name ---- */
@@ -162,14 +102,13 @@ static void on_renamed(void *arg, const struct database_result *result,
 	struct change *change = arg;
 
 	if (error && error->code == ERR_CONFLICT) {
-		refuse(change, ERR_CONFLICT, "name is taken");
+		ask_refuse(&change->ask, ERR_CONFLICT, "name is taken");
 		return;
 	}
-	if (!found(change, result, error))
+	if (!ask_found(&change->ask, result, error))
 		return;
 	log_change(change, LOG_INFO, "dealer.renamed");
-	publish(change, result);
-	bus_reply_ok(change->call, change->version);
+	bus_reply_ok(change->ask.call, publish(change, result));
 }
 
 void account_own_username(void *service, struct bus_call *call)
@@ -182,45 +121,32 @@ void account_own_username(void *service, struct bus_call *call)
 	struct change *change = change_new(
 		service, call, bus_call_request(call)->principal.dealer_id);
 
-	change->params[PARAM_NEW] = arena_strdup(
-		bus_call_arena(call), values[DEALER_OWN_USERNAME_NAME].string);
+	ask_text(&change->ask, NULL);
 	run_update(change, "dealer.own_username", "name = $3::text",
+		   arena_strdup(change->ask.arena,
+				values[DEALER_OWN_USERNAME_NAME].string),
 		   "jsonb_build_object('name', done.old_name)::text",
 		   "jsonb_build_object('name', done.name)::text", on_renamed);
 }
 
 /* ---- the password ---- */
 
-static void on_sessions_ended(void *arg, enum err_code code)
-{
-	struct change *change = arg;
-
-	if (code)
-		/* Half done: the caller has to know which half. */
-		refuse(change, ERR_LOST,
-		       "the password was changed; whether all sessions were "
-		       "ended is unknown");
-	else
-		bus_reply_ok(change->call, change->version);
-}
-
 static void on_stored(void *arg, const struct database_result *result,
 		      const struct database_error *error)
 {
 	struct change *change = arg;
+	const struct resource_service *service = change->ask.service;
 
-	if (!error && database_rows(result) == 0 && change->params[PARAM_OLD]) {
-		refuse(change, ERR_CONFLICT,
-		       "the password was changed meanwhile");
+	if (!error && database_rows(result) == 0 && change->old_hash) {
+		ask_refuse(&change->ask, ERR_CONFLICT,
+			   "the password was changed meanwhile");
 		return;
 	}
-	if (!found(change, result, error))
+	if (!ask_found(&change->ask, result, error))
 		return;
 	log_change(change, LOG_INFO, "dealer.password_changed");
-	publish(change, result);
-	session_end_all(change->service->cache, change->id,
-			bus_call_left_ms(change->call), on_sessions_ended,
-			change);
+	ask_end_sessions(&change->ask, service->cache, change->id,
+			 publish(change, result));
 }
 
 static void on_hashed(void *arg, bool good, const char *hash)
@@ -228,12 +154,11 @@ static void on_hashed(void *arg, bool good, const char *hash)
 	struct change *change = arg;
 
 	if (!good) {
-		bus_reply_code(change->call, ERR_INTERNAL);
+		bus_reply_code(change->ask.call, ERR_INTERNAL);
 		return;
 	}
-	change->params[PARAM_NEW] =
-		arena_strdup(bus_call_arena(change->call), slice_str(hash));
-	run_update(change, "dealer.password", "password_hash = $3::text", NULL,
+	run_update(change, "dealer.password", "password_hash = $3::text",
+		   arena_strdup(change->ask.arena, slice_str(hash)), NULL,
 		   "'{\"password\": \"changed\"}'", on_stored);
 }
 
@@ -246,8 +171,16 @@ static bool policy_holds(struct change *change)
 				   change->new_password, NULL, 0, change->field,
 				   &err))
 		return true;
-	bus_reply_error(change->call, &err);
+	bus_reply_error(change->ask.call, &err);
 	return false;
+}
+
+static void hash_new(struct change *change)
+{
+	const struct resource_service *service = change->ask.service;
+
+	passwords_hash(service->passwords, change->ask.call,
+		       change->new_password, on_hashed, change);
 }
 
 static void on_seen(void *arg, const struct database_result *result,
@@ -255,15 +188,13 @@ static void on_seen(void *arg, const struct database_result *result,
 {
 	struct change *change = arg;
 
-	if (found(change, result, error) && policy_holds(change))
-		passwords_hash(change->service->passwords, change->call,
-			       change->new_password, on_hashed, change);
+	if (ask_found(&change->ask, result, error) && policy_holds(change))
+		hash_new(change);
 }
 
 /* Hashing is dear: first, whether the caller may. */
 void account_password(void *service, struct bus_call *call)
 {
-	const struct principal *who = &bus_call_request(call)->principal;
 	struct value values[DEALER_PASSWORD_FIELDS];
 
 	if (!bus_call_args(call, &dealer_password_args_record, values))
@@ -274,12 +205,9 @@ void account_password(void *service, struct bus_call *call)
 
 	change->new_password = values[DEALER_PASSWORD_PASSWORD].string;
 	change->field = "password";
-	if (principal_acts(who) == PRINCIPAL_DEALER)
-		change->params[PARAM_ABOVE] = arena_printf(
-			bus_call_arena(call), "%" PRId64, who->dealer_id);
-	run(change, DATABASE_READ, "dealer.password_seen",
-	    "SELECT 1 FROM dealer.dealers t WHERE " IN_SCOPE, PARAM_ABOVE + 1,
-	    on_seen);
+	ask_dealer(&change->ask);
+	ask_run(&change->ask, DATABASE_READ, "dealer.password_seen",
+		"SELECT 1 FROM dealer.dealers t WHERE " IN_SCOPE, on_seen);
 }
 
 static void on_old_checked(void *arg, bool good, const char *hash)
@@ -289,27 +217,28 @@ static void on_old_checked(void *arg, bool good, const char *hash)
 
 	(void)hash;
 	if (good) {
-		passwords_hash(change->service->passwords, change->call,
-			       change->new_password, on_hashed, change);
+		hash_new(change);
 		return;
 	}
 	log_change(change, LOG_WARN, "dealer.password_refused");
 	err_field(&err, "old_password", "is not the password");
-	bus_reply_error(change->call, &err);
+	bus_reply_error(change->ask.call, &err);
 }
 
 static void on_hash_found(void *arg, const struct database_result *result,
 			  const struct database_error *error)
 {
 	struct change *change = arg;
+	const struct resource_service *service = change->ask.service;
 
-	if (!found(change, result, error))
+	if (!ask_found(&change->ask, result, error))
 		return;
-	change->params[PARAM_OLD] = arena_strdup(bus_call_arena(change->call),
-						 database_cell(result, 0, 0));
-	passwords_check(change->service->passwords, change->call,
-			change->old_password, change->params[PARAM_OLD],
-			on_old_checked, change);
+	change->old_hash =
+		arena_strdup(change->ask.arena, database_cell(result, 0, 0));
+	ask_text(&change->ask, NULL);
+	passwords_check(service->passwords, change->ask.call,
+			change->old_password, change->old_hash, on_old_checked,
+			change);
 }
 
 void account_own_password(void *service, struct bus_call *call)
@@ -326,7 +255,8 @@ void account_own_password(void *service, struct bus_call *call)
 	change->new_password = values[DEALER_OWN_PASSWORD_NEW_PASSWORD].string;
 	change->field = "new_password";
 	if (policy_holds(change))
-		run(change, DATABASE_READ, "dealer.hash",
-		    "SELECT password_hash FROM dealer.dealers WHERE id = $1", 1,
-		    on_hash_found);
+		ask_run(&change->ask, DATABASE_READ, "dealer.hash",
+			"SELECT password_hash FROM dealer.dealers "
+			"WHERE id = $1",
+			on_hash_found);
 }

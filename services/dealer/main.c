@@ -26,13 +26,10 @@ int main(int argc, char **argv)
 	static const struct resource_service_kind kind = {
 		.name = "dealer",
 		.role = "trunkline_dealer",
-		.resources = resources,
-		.resource_count = sizeof(resources) / sizeof(resources[0]),
-		.hooks = hooks,
-		.hook_count = sizeof(hooks) / sizeof(hooks[0]),
+		RESOURCE_SERVICE_RESOURCES(resources),
+		RESOURCE_SERVICE_HOOKS(hooks),
 		.sessions = true,
-		.methods = methods,
-		.method_count = sizeof(methods) / sizeof(methods[0]),
+		RESOURCE_SERVICE_METHODS(methods),
 	};
 
 	return resource_service_run(argc, argv, &kind);

@@ -4,13 +4,12 @@
 #include "services/common/log.h"
 #include "services/common/session.h"
 
-#include <inttypes.h>
-
 /* What a write of tenant_full_access depends on; in the call's arena. */
 struct access {
+	struct ask ask;
 	struct resource_change *change;
-	const char *params[2]; /* the caller, the dealer: ids or null */
-	bool lost;	       /* the dealer had it, and has it no more */
+	int64_t caller; /* the dealer that asks, or 0 */
+	bool lost;	/* the dealer had it, and has it no more */
 };
 
 /* "This attribute is not valid if not modified by first level dealer"
@@ -40,7 +39,7 @@ static void on_access(void *arg, const struct database_result *result,
 		bus_reply_code(change->call, error->code);
 		return;
 	}
-	if (access->params[0])
+	if (access->caller)
 		settle(change, database_bool(result, 0, 0),
 		       database_bool(result, 0, 1));
 	access->lost = database_bool(result, 0, 2) &&
@@ -57,30 +56,17 @@ static const char access_sql[] =
 	"LEFT JOIN dealer.dealers caller ON caller.id = asked.caller "
 	"LEFT JOIN dealer.dealers t ON t.id = asked.dealer";
 
-static const char *id_text(struct arena *arena, int64_t id)
-{
-	return id > 0 ? arena_printf(arena, "%" PRId64, id) : NULL;
-}
-
 static void ask_access(struct resource_change *change, int64_t caller)
 {
-	struct arena *arena = bus_call_arena(change->call);
-	struct access *access = arena_alloc(arena, sizeof(*access));
+	struct access *access = resource_service_ask(
+		change->service, change->call, sizeof(*access));
 
 	access->change = change;
-	access->params[0] = id_text(arena, caller);
-	access->params[1] = id_text(arena, change->id);
-	database_run(change->service->database,
-		     &(struct database_statement){
-			     .lane = DATABASE_READ,
-			     .name = "dealer.access",
-			     .sql = access_sql,
-			     .params = access->params,
-			     .param_count = 2,
-			     .deadline_ms = bus_call_left_ms(change->call),
-			     .done = on_access,
-			     .arg = access,
-		     });
+	access->caller = caller;
+	ask_id(&access->ask, caller);
+	ask_id(&access->ask, change->id);
+	ask_run(&access->ask, DATABASE_READ, "dealer.access", access_sql,
+		on_access);
 }
 
 /* False: it was answered. */

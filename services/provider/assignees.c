@@ -5,7 +5,6 @@
 #include "proto/resources/resources.h"
 #include "proto/writer.h"
 #include "services/common/bus_record.h"
-#include "services/provider/ask.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +29,8 @@ static void on_listed(void *arg, const struct database_result *result,
 {
 	struct ask *ask = arg;
 
-	if (error || database_rows(result) == 0) {
-		bus_reply_code(ask->call, error ? error->code : ERR_NOT_FOUND);
+	if (!ask_found(ask, result, error))
 		return;
-	}
 	struct buffer *out = bus_call_body(ask->call);
 	const size_t rows = database_null(result, 0, LIST_TENANT_ID)
 				    ? 0
@@ -58,7 +55,7 @@ static void on_listed(void *arg, const struct database_result *result,
 
 void assignee_list(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
+	struct ask *ask = resource_service_ask(service, call, sizeof(*ask));
 	struct value args[ID_FIELDS];
 
 	if (!bus_call_args(call, &id_record, args))
@@ -77,10 +74,8 @@ static void on_got(void *arg, const struct database_result *result,
 	struct ask *ask = arg;
 	struct value values[ASSIGNED_FIELDS];
 
-	if (error || database_rows(result) == 0) {
-		bus_reply_code(ask->call, error ? error->code : ERR_NOT_FOUND);
+	if (!ask_found(ask, result, error))
 		return;
-	}
 	load(values, database_cell(result, 0, 0), database_int(result, 0, 1));
 	bus_reply_record(ask->call, &assigned_record, values, 0);
 }
@@ -88,7 +83,7 @@ static void on_got(void *arg, const struct database_result *result,
 /* The ids of a call as the first two parameters. NULL: it was answered. */
 static struct ask *ask_assignee(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
+	struct ask *ask = resource_service_ask(service, call, sizeof(*ask));
 	struct value args[ASSIGNEE_ARGS_FIELDS];
 
 	if (!bus_call_args(call, &assignee_args_record, args))
@@ -121,7 +116,7 @@ void assignee_get(void *service, struct bus_call *call)
 /* The trunk, locked first: assignments of one trunk happen one after another,
  * so that each finds the numbers of the others. */
 #define TRUNK                                                                  \
-	"WITH trunk AS (SELECT t.id, t.name, t.tenant_id "                     \
+	"trunk AS (SELECT t.id, t.name, t.tenant_id "                          \
 	"FROM provider.providers t WHERE t.id = $1 FOR NO KEY UPDATE)"
 
 /* A tenant sees its assignment as the trunk: whatever changes of it is a change
@@ -132,30 +127,21 @@ void assignee_get(void *service, struct bus_call *call)
 	"SET version = t.version + 1, updated_at = now() "                     \
 	"FROM done WHERE t.id = done.provider_id RETURNING t.id, t.version)"
 
-/* The statement with the audit row of its `done` in its middle. */
-static const char *audited(struct ask *ask, const char *head,
-			   const char *old_state, const char *new_state,
-			   const char *tail)
+#define AUDIT(old, new)                                                        \
+	{                                                                      \
+		.action = "UPDATE", .object_type = "PROVIDER",                 \
+		.object_id = "trunk.id", .object_name = "trunk.name",          \
+		.old_state = (old), .new_state = (new),                        \
+		.source = "trunk, done",                                       \
+	}
+
+static void reply_changed(struct ask *ask, int64_t id, int64_t version)
 {
-	const struct audit audit = {
-		.action = "UPDATE",
-		.object_type = provider_resource.audit,
-		.object_id = "trunk.id",
-		.object_name = "trunk.name",
-		.old_state = old_state,
-		.new_state = new_state,
-		.source = "trunk, done",
-	};
-	struct buffer sql = {0};
+	const struct resource_service *service = ask->service;
 
-	buffer_append_str(&sql, head);
-	audit_append(&sql, ask->param_count + 1, &audit);
-	buffer_append_str(&sql, tail);
-	ask_audit(ask);
-	const char *kept = arena_strdup(ask->arena, buffer_slice(&sql));
-
-	buffer_fini(&sql);
-	return kept;
+	resource_tell(service->events, &provider_resource, id, version,
+		      EVENT_UPDATED);
+	bus_reply_ok(ask->call, 0);
 }
 
 /* A constraint that a write broke, in words. */
@@ -183,56 +169,54 @@ static void on_set(void *arg, const struct database_result *result,
 		   const struct database_error *error)
 {
 	struct ask *ask = arg;
-	struct err err;
 
 	if (error) {
 		reply_error(ask, error);
 		return;
 	}
 	if (!database_null(result, 0, SET_VERSION)) {
-		ask_publish(ask, strtoll(ask->params[0], NULL, 10),
-			    database_int(result, 0, SET_VERSION),
-			    EVENT_UPDATED);
-		bus_reply_ok(ask->call, 0);
+		reply_changed(ask, strtoll(ask->params[0], NULL, 10),
+			      database_int(result, 0, SET_VERSION));
 		return;
 	}
 	if (database_null(result, 0, SET_SHARED) ||
 	    database_null(result, 0, SET_DELETING))
-		err_code_set(&err, ERR_NOT_FOUND);
+		bus_reply_code(ask->call, ERR_NOT_FOUND);
 	else
-		err_set(&err, ERR_CONFLICT, "%s",
-			database_bool(result, 0, SET_SHARED)
-				? "the tenant is being deleted"
-				: "a tenant's own trunk cannot be assigned");
-	bus_reply_error(ask->call, &err);
+		ask_refuse(ask, ERR_CONFLICT,
+			   database_bool(result, 0, SET_SHARED)
+				   ? "the tenant is being deleted"
+				   : "a tenant's own trunk cannot be assigned");
 }
 
 /* Concurrency $4 null: as it was, or the default $5. */
-static const char set_head[] =
-	TRUNK ", tenant AS (SELECT o.id, o.deleting_at IS NOT NULL AS deleting "
-	      "FROM tenant.tenants o WHERE o.id = $2), "
-	      "old AS (SELECT a.* FROM trunk JOIN provider.assignees a "
-	      "ON a.provider_id = trunk.id WHERE a.tenant_id = $2 "
-	      "FOR UPDATE OF a), "
-	      "done AS (INSERT INTO provider.assignees AS a "
-	      "(provider_id, tenant_id, did_numbers, concurrency) "
-	      "SELECT trunk.id, tenant.id, $3::text, "
-	      "coalesce($4::integer, old.concurrency, $5::integer) "
-	      "FROM trunk CROSS JOIN tenant LEFT JOIN old ON true "
-	      "WHERE trunk.tenant_id IS NULL AND NOT tenant.deleting "
-	      "ON CONFLICT (provider_id, tenant_id) DO UPDATE "
-	      "SET did_numbers = excluded.did_numbers, "
-	      "concurrency = coalesce($4::integer, a.concurrency), "
-	      "version = a.version + 1, updated_at = now() "
-	      "RETURNING a.*)" RAISED;
-
-static const char set_tail[] =
-	" SELECT (SELECT tenant_id IS NULL FROM trunk), "
-	"(SELECT deleting FROM tenant), (SELECT version FROM raised)";
+static const struct ask_write set = {
+	.name = "assignee.set",
+	.with = TRUNK
+	", tenant AS (SELECT o.id, o.deleting_at IS NOT NULL AS deleting "
+	"FROM tenant.tenants o WHERE o.id = $2), "
+	"old AS (SELECT a.* FROM trunk JOIN provider.assignees a "
+	"ON a.provider_id = trunk.id WHERE a.tenant_id = $2 "
+	"FOR UPDATE OF a), "
+	"done AS (INSERT INTO provider.assignees AS a "
+	"(provider_id, tenant_id, did_numbers, concurrency) "
+	"SELECT trunk.id, tenant.id, $3::text, "
+	"coalesce($4::integer, old.concurrency, $5::integer) "
+	"FROM trunk CROSS JOIN tenant LEFT JOIN old ON true "
+	"WHERE trunk.tenant_id IS NULL AND NOT tenant.deleting "
+	"ON CONFLICT (provider_id, tenant_id) DO UPDATE "
+	"SET did_numbers = excluded.did_numbers, "
+	"concurrency = coalesce($4::integer, a.concurrency), "
+	"version = a.version + 1, updated_at = now() "
+	"RETURNING a.*)" RAISED,
+	.answer = "SELECT (SELECT tenant_id IS NULL FROM trunk), "
+		  "(SELECT deleting FROM tenant), (SELECT version FROM raised)",
+	.audit = AUDIT(STATE("old"), STATE("done")),
+};
 
 void assignee_set(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
+	struct ask *ask = resource_service_ask(service, call, sizeof(*ask));
 	struct value args[ASSIGN_FIELDS];
 	const struct value *concurrency = &args[ASSIGN_CONCURRENCY];
 	struct err err = {0};
@@ -246,8 +230,7 @@ void assignee_set(void *service, struct bus_call *call)
 	}
 	ask_number(ask, args[ASSIGN_ID].integer);
 	ask_number(ask, args[ASSIGN_TENANT_ID].integer);
-	ask_text(ask,
-		 arena_strdup(ask->arena, args[ASSIGN_DID_NUMBERS].string));
+	ask_slice(ask, args[ASSIGN_DID_NUMBERS].string);
 	const struct value *fallback =
 		&assign_args_record.fields[ASSIGN_CONCURRENCY].fallback;
 
@@ -258,9 +241,7 @@ void assignee_set(void *service, struct bus_call *call)
 					? concurrency->integer
 					: fallback->integer);
 	ask_number(ask, fallback->integer);
-	ask_run(ask, DATABASE_WRITE, "assignee.set",
-		audited(ask, set_head, STATE("old"), STATE("done"), set_tail),
-		on_set);
+	ask_write(ask, &set, on_set);
 }
 
 static void on_destroyed(void *arg, const struct database_result *result,
@@ -272,27 +253,24 @@ static void on_destroyed(void *arg, const struct database_result *result,
 		reply_error(ask, error);
 		return;
 	}
-	if (database_rows(result) == 0) {
-		bus_reply_code(ask->call, ERR_NOT_FOUND);
-		return;
-	}
-	ask_publish(ask, database_int(result, 0, 0), database_int(result, 0, 1),
-		    EVENT_UPDATED);
-	bus_reply_ok(ask->call, 0);
+	if (ask_found(ask, result, NULL))
+		reply_changed(ask, database_int(result, 0, 0),
+			      database_int(result, 0, 1));
 }
 
-static const char destroy_head[] =
-	TRUNK ", done AS (DELETE FROM provider.assignees a USING trunk "
-	      "WHERE a.provider_id = trunk.id AND a.tenant_id = $2 "
-	      "RETURNING a.*)" RAISED;
+static const struct ask_write destroy = {
+	.name = "assignee.destroy",
+	.with = TRUNK ", done AS (DELETE FROM provider.assignees a USING trunk "
+		      "WHERE a.provider_id = trunk.id AND a.tenant_id = $2 "
+		      "RETURNING a.*)" RAISED,
+	.answer = "SELECT id, version FROM raised",
+	.audit = AUDIT(STATE("done"), NULL),
+};
 
 void assignee_destroy(void *service, struct bus_call *call)
 {
 	struct ask *ask = ask_assignee(service, call);
 
 	if (ask)
-		ask_run(ask, DATABASE_WRITE, "assignee.destroy",
-			audited(ask, destroy_head, STATE("done"), NULL,
-				" SELECT id, version FROM raised"),
-			on_destroyed);
+		ask_write(ask, &destroy, on_destroyed);
 }

@@ -4,7 +4,6 @@
 #include "proto/resources/assignees.h"
 #include "proto/writer.h"
 #include "services/common/bus_record.h"
-#include "services/provider/ask.h"
 
 /* Columns of a row found. */
 enum { FOUND_PROVIDER_ID, FOUND_TENANT_ID, FOUND_RANGE };
@@ -32,10 +31,8 @@ static void on_found(void *arg, const struct database_result *result,
 {
 	struct ask *ask = arg;
 
-	if (error || database_rows(result) == 0) {
-		bus_reply_code(ask->call, error ? error->code : ERR_NOT_FOUND);
+	if (!ask_found(ask, result, error))
 		return;
-	}
 	struct buffer *out = bus_call_body(ask->call);
 	const size_t rows = database_rows(result);
 
@@ -62,12 +59,12 @@ static const char sql[] =
 
 void did_get(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
+	struct ask *ask = resource_service_ask(service, call, sizeof(*ask));
 	struct value args[DID_ARGS_FIELDS];
 
 	if (!bus_call_args(call, &did_args_record, args))
 		return;
-	ask_text(ask, arena_strdup(ask->arena, args[DID_ARGS_NUMBER].string));
+	ask_slice(ask, args[DID_ARGS_NUMBER].string);
 	ask_tenant(ask);
 	ask_run(ask, DATABASE_READ, "did.get", sql, on_found);
 }

@@ -1,9 +1,9 @@
 #include "services/provider/forget.h"
 
 #include "proto/resources/assignees.h"
+#include "proto/resources/resources.h"
 #include "proto/writer.h"
 #include "services/common/bus_record.h"
-#include "services/provider/ask.h"
 
 /* Columns of what a batch tells: a row for each trunk touched, and one in any
  * case. */
@@ -13,6 +13,7 @@ static void on_forgotten(void *arg, const struct database_result *result,
 			 const struct database_error *error)
 {
 	struct ask *ask = arg;
+	const struct resource_service *service = ask->service;
 
 	if (error) {
 		bus_reply_code(ask->call, error->code);
@@ -20,11 +21,12 @@ static void on_forgotten(void *arg, const struct database_result *result,
 	}
 	for (size_t row = 0; row < database_rows(result); row++)
 		if (!database_null(result, row, GONE_ID))
-			ask_publish(ask, database_int(result, row, GONE_ID),
-				    database_int(result, row, GONE_VERSION),
-				    database_bool(result, row, GONE_DESTROYED)
-					    ? EVENT_DESTROYED
-					    : EVENT_UPDATED);
+			resource_tell(service->events, &provider_resource,
+				      database_int(result, row, GONE_ID),
+				      database_int(result, row, GONE_VERSION),
+				      database_bool(result, row, GONE_DESTROYED)
+					      ? EVENT_DESTROYED
+					      : EVENT_UPDATED);
 	struct buffer *out = bus_call_body(ask->call);
 
 	writer_map(out, 1);
@@ -60,7 +62,7 @@ static const char sql[] =
 
 void forget_tenant(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
+	struct ask *ask = resource_service_ask(service, call, sizeof(*ask));
 	struct value args[TENANT_ARGS_FIELDS];
 
 	if (!bus_call_args(call, &tenant_args_record, args))

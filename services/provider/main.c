@@ -38,12 +38,9 @@ int main(int argc, char **argv)
 	static const struct resource_service_kind kind = {
 		.name = "provider",
 		.role = "trunkline_provider",
-		.resources = resources,
-		.resource_count = sizeof(resources) / sizeof(resources[0]),
-		.hooks = hooks,
-		.hook_count = sizeof(hooks) / sizeof(hooks[0]),
-		.methods = methods,
-		.method_count = sizeof(methods) / sizeof(methods[0]),
+		RESOURCE_SERVICE_RESOURCES(resources),
+		RESOURCE_SERVICE_HOOKS(hooks),
+		RESOURCE_SERVICE_METHODS(methods),
 		.start = status_start,
 		.stop = status_stop,
 	};

@@ -4,7 +4,6 @@
 #include "proto/writer.h"
 #include "services/common/bus_client.h"
 #include "services/common/bus_record.h"
-#include "services/provider/ask.h"
 
 #include <stdlib.h>
 
@@ -28,6 +27,12 @@ void status_stop(struct resource_service *service)
 {
 	bus_client_free(service->own);
 }
+
+/* SQL: the tenant $n may change trunks; for null, true. */
+#define MAY_CHANGE(n)                                                          \
+	"($" n "::bigint IS NULL OR EXISTS (SELECT FROM tenant.tenants o "     \
+	"WHERE o.id = $" n " AND o.enabled AND o.deleting_at IS NULL "         \
+	"AND o.enable_feature_trunks))"
 
 /* ---- what the registrar says ---- */
 
@@ -66,13 +71,14 @@ static void on_status(void *arg, const struct reply *reply,
 static void relay_trunk(struct ask *ask, const char *method,
 			uint32_t deadline_ms, bus_done_fn *done)
 {
+	const struct resource_service *service = ask->service;
 	struct request request = *bus_call_request(ask->call);
 
 	request.method = slice_str(method);
 	request.deadline_ms = deadline_ms;
 	request.principal.kind = PRINCIPAL_SERVICE;
 	request.principal.acting_as = 0;
-	bus_client_call(ask->service->own, BUS_READ, &request, done, ask->call);
+	bus_client_call(service->own, BUS_READ, &request, done, ask->call);
 }
 
 /* ---- one trunk ---- */
@@ -80,34 +86,24 @@ static void relay_trunk(struct ask *ask, const char *method,
 /* What the caller's look for a trunk tells. */
 enum { SEEN_MAY_CHANGE };
 
-/* False: it was answered. */
-static bool is_seen(struct ask *ask, const struct database_result *result,
-		    const struct database_error *error)
-{
-	if (!error && database_rows(result) > 0)
-		return true;
-	bus_reply_code(ask->call, error ? error->code : ERR_NOT_FOUND);
-	return false;
-}
+static const char see_sql[] =
+	"SELECT ($2::bigint IS NULL OR t.tenant_id IS NOT DISTINCT FROM $2) "
+	"AND " MAY_CHANGE(
+		"2") " FROM provider.providers t WHERE t.id = $1 "
+		     "AND ($2::bigint IS NULL OR t.tenant_id = $2 OR EXISTS "
+		     "(SELECT FROM provider.assignees a "
+		     "WHERE a.provider_id = t.id AND a.tenant_id = $2))";
 
 static void see(void *service, struct bus_call *call, database_done_fn *done)
 {
-	struct ask *ask = ask_new(service, call);
+	struct ask *ask = resource_service_ask(service, call, sizeof(*ask));
 	struct value args[ID_FIELDS];
 
 	if (!bus_call_args(call, &id_record, args))
 		return;
 	ask_number(ask, args[ID_ID].integer);
 	ask_tenant(ask);
-	ask_run(ask, DATABASE_READ, "provider.see",
-		"SELECT ($2::bigint IS NULL OR t.tenant_id IS NOT DISTINCT "
-		"FROM $2) AND " ASK_MAY_CHANGE(
-			2) " FROM provider.providers t WHERE t.id = $1 "
-			   "AND ($2::bigint IS NULL OR t.tenant_id = $2 OR "
-			   "EXISTS "
-			   "(SELECT FROM provider.assignees a "
-			   "WHERE a.provider_id = t.id AND a.tenant_id = $2))",
-		done);
+	ask_run(ask, DATABASE_READ, "provider.see", see_sql, done);
 }
 
 static void on_status_seen(void *arg, const struct database_result *result,
@@ -115,7 +111,7 @@ static void on_status_seen(void *arg, const struct database_result *result,
 {
 	struct ask *ask = arg;
 
-	if (is_seen(ask, result, error))
+	if (ask_found(ask, result, error))
 		relay_trunk(ask, "registrar.trunk_status", STATUS_DEADLINE_MS,
 			    on_status);
 }
@@ -131,7 +127,7 @@ static void on_registration_seen(void *arg,
 {
 	struct ask *ask = arg;
 
-	if (is_seen(ask, result, error))
+	if (ask_found(ask, result, error))
 		relay_trunk(ask, "registrar.trunk_registration",
 			    bus_call_left_ms(ask->call), on_told);
 }
@@ -146,7 +142,7 @@ static void on_register_seen(void *arg, const struct database_result *result,
 {
 	struct ask *ask = arg;
 
-	if (!is_seen(ask, result, error))
+	if (!ask_found(ask, result, error))
 		return;
 	if (!database_bool(result, 0, SEEN_MAY_CHANGE))
 		bus_reply_code(ask->call, ERR_FORBIDDEN);
@@ -171,20 +167,20 @@ static void on_permitted(void *arg, const struct database_result *result,
 		bus_reply_code(ask->call, error ? error->code : ERR_FORBIDDEN);
 		return;
 	}
+	const struct resource_service *service = ask->service;
 	struct request request = *bus_call_request(ask->call);
 
 	/* Asked as by the caller: which trunks it may make depends on it. */
 	request.method = (struct slice)SLICE("registrar.trial");
 	request.deadline_ms = bus_call_left_ms(ask->call);
-	bus_client_call(ask->service->own, BUS_SLOW, &request, on_told,
-			ask->call);
+	bus_client_call(service->own, BUS_SLOW, &request, on_told, ask->call);
 }
 
 void status_trial(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
+	struct ask *ask = resource_service_ask(service, call, sizeof(*ask));
 
 	ask_tenant(ask);
 	ask_run(ask, DATABASE_READ, "provider.may_change",
-		"SELECT " ASK_MAY_CHANGE(1), on_permitted);
+		"SELECT " MAY_CHANGE("1"), on_permitted);
 }

@@ -1,6 +1,6 @@
 #include "services/system/account.h"
 
-#include <inttypes.h>
+#include "services/common/ask.h"
 
 /* The accounts of each kind: who they are, and what has to hold for them to
  * sign in. */
@@ -30,8 +30,7 @@ static const char user_sql[] =
 	"AND t.domain = lower($2::text COLLATE \"C\") AND " USER_MAY;
 
 struct search {
-	struct bus_call *call;
-	const char *params[2];
+	struct ask ask;
 	account_fn *done;
 	void *arg;
 };
@@ -69,7 +68,7 @@ static void on_found(void *arg, const struct database_result *result,
 		return;
 	}
 
-	struct arena *arena = bus_call_arena(search->call);
+	struct arena *arena = search->ask.arena;
 	struct account *account = arena_alloc(arena, sizeof(*account));
 	struct principal *principal = &account->principal;
 
@@ -89,30 +88,23 @@ void account_find(struct system *system, struct bus_call *call,
 		  struct slice name, struct slice domain, account_fn *done,
 		  void *arg)
 {
-	struct arena *arena = bus_call_arena(call);
-	struct search *search = arena_alloc(arena, sizeof(*search));
-	const bool of_tenant = domain.data;
+	struct search *search =
+		ask_new(system, system->database, call, sizeof(*search));
 
-	search->call = call;
 	search->done = done;
 	search->arg = arg;
-	search->params[0] = arena_strdup(arena, name);
-	search->params[1] = of_tenant ? arena_strdup(arena, domain) : NULL;
-	database_run(
-		system->database,
-		&(struct database_statement){
-			.lane = DATABASE_READ,
-			.name = of_tenant ? "account_user" : "account_operator",
-			.sql = of_tenant ? user_sql : operator_sql,
-			.params = search->params,
-			.param_count = of_tenant ? 2 : 1,
-			.deadline_ms = bus_call_left_ms(call),
-			.done = on_found,
-			.arg = search,
-		});
+	ask_slice(&search->ask, name);
+	if (domain.data) {
+		ask_slice(&search->ask, domain);
+		ask_run(&search->ask, DATABASE_READ, "account_user", user_sql,
+			on_found);
+	} else {
+		ask_run(&search->ask, DATABASE_READ, "account_operator",
+			operator_sql, on_found);
+	}
 }
 
-/* $1 id, $2 hash. */
+/* $1 id, $2 hash, of a user $3 the role. */
 #define SIGN_IN(statement, select)                                             \
 	{                                                                      \
 		.name = (statement), .with = "done AS (" select ")",           \
@@ -124,7 +116,7 @@ void account_find(struct system *system, struct bus_call *call,
 			  .source = "done"},                                   \
 	}
 
-static const struct audited sign_ins[] = {
+static const struct ask_write sign_ins[] = {
 	[ADMINISTRATOR] = SIGN_IN("account_sign_in_administrator",
 				  "SELECT id, name FROM system.administrators "
 				  "WHERE id = $1 AND password_hash = $2"),
@@ -134,7 +126,7 @@ static const struct audited sign_ins[] = {
 	[USER] = SIGN_IN("account_sign_in_user",
 			 "SELECT u.id, u.name FROM " USERS
 			 "WHERE u.id = $1 AND u.password_hash = $2 "
-			 "AND " USER_MAY),
+			 "AND u.role = $3 AND " USER_MAY),
 };
 
 static size_t row_of(const struct principal *principal)
@@ -144,26 +136,24 @@ static size_t row_of(const struct principal *principal)
 	return principal->kind == PRINCIPAL_DEALER ? DEALER : USER;
 }
 
-static const char *id_text(struct arena *arena, int64_t id)
-{
-	return id ? arena_printf(arena, "%" PRId64, id) : NULL;
-}
-
 void account_sign_in(struct system *system, struct bus_call *call,
 		     const struct account *account, database_done_fn *done,
 		     void *arg)
 {
-	struct arena *arena = bus_call_arena(call);
-	struct principal who = account->principal;
-	const char *const params[] = {id_text(arena, who.id),
-				      account->password_hash};
+	struct ask *ask = ask_new(system, system->database, call, sizeof(*ask));
 
-	who.address = bus_call_request(call)->principal.address;
-	audited_run(system, call, &who, &sign_ins[row_of(&who)], params, 2,
-		    done, arg);
+	ask->who = account->principal;
+	ask->who.address = bus_call_request(call)->principal.address;
+	ask->arg = arg;
+	ask_id(ask, ask->who.id);
+	ask_text(ask, account->password_hash);
+	if (row_of(&ask->who) == USER)
+		ask_slice(ask, ask->who.role);
+	ask_write(ask, &sign_ins[row_of(&ask->who)], done);
 }
 
-/* $1 id, $2 the tenant it acts as, $3 the dealer that does. */
+/* $1 id, $2 the tenant it acts as, $3 the dealer that does, of a user $4 the
+ * role its session has. */
 #define MAY_ACT                                                                \
 	"EXISTS (SELECT FROM system.tenant_to_act_as($2, $3) WHERE allowed)"
 
@@ -179,11 +169,12 @@ static const struct {
 		    "WHERE id = $1 AND enabled), " MAY_ACT},
 	[USER] = {"account_still_user",
 		  "SELECT EXISTS (SELECT FROM " USERS
-		  "WHERE u.id = $1 AND " USER_MAY "), " MAY_ACT},
+		  "WHERE u.id = $1 AND u.role = $4 AND " USER_MAY
+		  "), " MAY_ACT},
 };
 
 struct still {
-	const char *params[3];
+	struct ask ask;
 	account_still_fn *done;
 	void *arg;
 };
@@ -204,26 +195,19 @@ void account_still(struct system *system, struct bus_call *call,
 		   const struct principal *principal, account_still_fn *done,
 		   void *arg)
 {
-	struct arena *arena = bus_call_arena(call);
-	struct still *still = arena_alloc(arena, sizeof(*still));
+	struct still *still =
+		ask_new(system, system->database, call, sizeof(*still));
 	const size_t row = row_of(principal);
 
-	still->params[0] = id_text(arena, principal->id);
-	still->params[1] = id_text(arena, principal->acting_as);
-	still->params[2] = id_text(arena, principal->dealer_id);
 	still->done = done;
 	still->arg = arg;
-	database_run(system->database,
-		     &(struct database_statement){
-			     .lane = DATABASE_READ,
-			     .name = stills[row].name,
-			     .sql = stills[row].sql,
-			     .params = still->params,
-			     .param_count = 3,
-			     .deadline_ms = bus_call_left_ms(call),
-			     .done = on_still,
-			     .arg = still,
-		     });
+	ask_id(&still->ask, principal->id);
+	ask_id(&still->ask, principal->acting_as);
+	ask_id(&still->ask, principal->dealer_id);
+	if (row == USER)
+		ask_slice(&still->ask, principal->role);
+	ask_run(&still->ask, DATABASE_READ, stills[row].name, stills[row].sql,
+		on_still);
 }
 
 struct slice account_role(const struct principal *principal)

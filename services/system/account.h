@@ -8,7 +8,7 @@
  * tenant.
  */
 
-#include "services/system/audited.h"
+#include "services/system/system.h"
 
 #include <stdbool.h>
 
@@ -29,13 +29,13 @@ void account_find(struct system *system, struct bus_call *call,
 		  void *arg);
 
 /* Writes the audit row of its sign-in, if it still may sign in with this very
- * password: the result of done has a row then. */
+ * password, in the same role: the result of done has a row then. */
 void account_sign_in(struct system *system, struct bus_call *call,
 		     const struct account *account, database_done_fn *done,
 		     void *arg);
 
-/* Whether the principal of a session may go on, and act as the tenant it acts
- * as. */
+/* Whether the principal of a session may go on, in its role, and act as the
+ * tenant it acts as. */
 typedef void account_still_fn(void *arg, bool may, bool may_act,
 			      enum err_code code);
 void account_still(struct system *system, struct bus_call *call,

@@ -1,13 +1,13 @@
 #include "services/system/auth.h"
 
 #include "proto/resources/resources.h"
+#include "services/common/ask.h"
 #include "services/common/bus_record.h"
 #include "services/common/log.h"
 #include "services/common/session.h"
 #include "services/system/account.h"
 #include "services/system/sign_in.h"
 
-#include <inttypes.h>
 #include <time.h>
 
 static int64_t seconds_until(int64_t time_s)
@@ -311,7 +311,7 @@ void auth_session(void *service, struct bus_call *call)
 }
 
 /* $1 id, $2 name of who signs out. */
-static const struct audited sign_out = {
+static const struct ask_write sign_out = {
 	.name = "auth_sign_out",
 	.with = "done AS (SELECT $1::bigint AS id, $2::text AS name)",
 	.answer = "SELECT id FROM done",
@@ -322,15 +322,11 @@ static const struct audited sign_out = {
 		  .source = "done"},
 };
 
-struct sign_out {
-	struct system *system;
-	struct bus_call *call;
-};
-
 static void on_sign_out_told(void *arg, const struct database_result *result,
 			     const struct database_error *error)
 {
-	struct bus_call *call = arg;
+	const struct ask *ask = arg;
+	struct bus_call *call = ask->call;
 
 	(void)result;
 	/* The session is over all the same, and that is what was asked. */
@@ -344,25 +340,19 @@ static void on_sign_out_told(void *arg, const struct database_result *result,
 
 static void on_signed_out(void *arg, enum err_code code)
 {
-	const struct sign_out *ended = arg;
-	struct bus_call *call = ended->call;
-	const struct principal *who = &bus_call_request(call)->principal;
-	struct arena *arena = bus_call_arena(call);
+	struct ask *ask = arg;
 
 	if (code) {
-		bus_reply_code(call, code);
+		bus_reply_code(ask->call, code);
 		return;
 	}
-	if (!(who->kind & PRINCIPAL_SIGNED_IN)) {
-		bus_reply_ok(call, 0);
+	if (!(ask->who.kind & PRINCIPAL_SIGNED_IN)) {
+		bus_reply_ok(ask->call, 0);
 		return;
 	}
-
-	const char *const params[] = {arena_printf(arena, "%" PRId64, who->id),
-				      arena_strdup(arena, who->name)};
-
-	audited_run(ended->system, call, who, &sign_out, params, 2,
-		    on_sign_out_told, call);
+	ask_id(ask, ask->who.id);
+	ask_slice(ask, ask->who.name);
+	ask_write(ask, &sign_out, on_sign_out_told);
 }
 
 void auth_sign_out(void *service, struct bus_call *call)
@@ -378,13 +368,10 @@ void auth_sign_out(void *service, struct bus_call *call)
 		return;
 	}
 
-	struct sign_out *asked =
-		arena_alloc(bus_call_arena(call), sizeof(*asked));
+	struct ask *ask = ask_new(system, system->database, call, sizeof(*ask));
 
-	asked->system = system;
-	asked->call = call;
 	session_end(system->cache, values[ACCESS_TOKEN_ACCESS_TOKEN].string,
-		    bus_call_left_ms(call), on_signed_out, asked);
+		    bus_call_left_ms(call), on_signed_out, ask);
 }
 
 static void reply_user(struct bus_call *call, bool force_reset)
@@ -407,13 +394,13 @@ static void reply_user(struct bus_call *call, bool force_reset)
 static void on_tenant(void *arg, const struct database_result *result,
 		      const struct database_error *error)
 {
-	struct bus_call *call = arg;
+	const struct ask *ask = arg;
 
 	if (error)
-		bus_reply_code(call, error->code);
+		bus_reply_code(ask->call, error->code);
 	else
-		reply_user(call, database_rows(result) > 0 &&
-					 database_bool(result, 0, 0));
+		reply_user(ask->call, database_rows(result) > 0 &&
+					      database_bool(result, 0, 0));
 }
 
 /* Only a tenant asks its users to change the password they were given. */
@@ -427,20 +414,11 @@ void auth_user(void *service, struct bus_call *call)
 		return;
 	}
 
-	struct arena *arena = bus_call_arena(call);
-	const char **params = arena_alloc(arena, sizeof(*params));
+	struct ask *ask =
+		ask_new(service, system->database, call, sizeof(*ask));
 
-	params[0] = arena_printf(arena, "%" PRId64, principal->tenant_id);
-	database_run(system->database,
-		     &(struct database_statement){
-			     .lane = DATABASE_READ,
-			     .name = "auth_user",
-			     .sql = "SELECT password_force_reset "
-				    "FROM tenant.tenants WHERE id = $1",
-			     .params = params,
-			     .param_count = 1,
-			     .deadline_ms = bus_call_left_ms(call),
-			     .done = on_tenant,
-			     .arg = call,
-		     });
+	ask_id(ask, principal->tenant_id);
+	ask_run(ask, DATABASE_READ, "auth_user",
+		"SELECT password_force_reset FROM tenant.tenants WHERE id = $1",
+		on_tenant);
 }

@@ -1,6 +1,7 @@
 #include "services/system/info.h"
 
 #include "proto/resources/resources.h"
+#include "services/common/ask.h"
 #include "services/common/bus_record.h"
 #include "services/system/system.h"
 
@@ -128,9 +129,8 @@ static struct value text_or_null(const char *text)
 }
 
 struct info_call {
+	struct ask ask;
 	const struct info *info;
-	struct bus_call *call;
-	const char *params[1]; /* the domain */
 };
 
 static void reply(const struct info_call *asked, struct slice name,
@@ -139,7 +139,7 @@ static void reply(const struct info_call *asked, struct slice name,
 	const struct info *info = asked->info;
 
 	bus_reply_record(
-		asked->call, &info_record,
+		asked->ask.call, &info_record,
 		(const struct value[INFO_FIELDS]){
 			[INFO_WEB_DOMAIN] = text_or_null(info->web_domain),
 			[INFO_PRIVATE_IPV4] = text_or_null(info->private_ipv4),
@@ -164,13 +164,9 @@ static void reply(const struct info_call *asked, struct slice name,
 static void on_tenant(void *arg, const struct database_result *result,
 		      const struct database_error *error)
 {
-	const struct info_call *asked = arg;
+	struct info_call *asked = arg;
 
-	if (error)
-		bus_reply_code(asked->call, error->code);
-	else if (database_rows(result) == 0)
-		bus_reply_code(asked->call, ERR_NOT_FOUND);
-	else
+	if (ask_found(&asked->ask, result, error))
 		reply(asked, database_cell(result, 0, 0),
 		      database_cell(result, 0, 1), database_cell(result, 0, 2));
 }
@@ -179,35 +175,24 @@ void info_get(void *service, struct bus_call *call)
 {
 	const struct system *system = service;
 	struct value query[INFO_QUERY_FIELDS];
-	struct arena *arena = bus_call_arena(call);
 
 	if (!bus_call_args(call, &info_query_record, query))
 		return;
 
-	struct info_call *asked = arena_alloc(arena, sizeof(*asked));
+	struct info_call *asked =
+		ask_new(service, system->database, call, sizeof(*asked));
 
 	asked->info = &system->info;
-	asked->call = call;
 	if (query[INFO_QUERY_DOMAIN].kind != VALUE_STR) {
 		const struct slice none = slice_of(NULL, 0);
 
 		reply(asked, none, none, none);
 		return;
 	}
-	asked->params[0] = arena_strdup(arena, query[INFO_QUERY_DOMAIN].string);
-	database_run(system->database,
-		     &(struct database_statement){
-			     .lane = DATABASE_READ,
-			     .name = "info_tenant",
-			     .sql = "SELECT name, domain, website "
-				    "FROM tenant.tenants "
-				    "WHERE domain = lower($1::text COLLATE "
-				    "\"C\") AND enabled "
-				    "AND deleting_at IS NULL",
-			     .params = asked->params,
-			     .param_count = 1,
-			     .deadline_ms = bus_call_left_ms(call),
-			     .done = on_tenant,
-			     .arg = asked,
-		     });
+	ask_slice(&asked->ask, query[INFO_QUERY_DOMAIN].string);
+	ask_run(&asked->ask, DATABASE_READ, "info_tenant",
+		"SELECT name, domain, website FROM tenant.tenants "
+		"WHERE domain = lower($1::text COLLATE \"C\") AND enabled "
+		"AND deleting_at IS NULL",
+		on_tenant);
 }

@@ -16,9 +16,9 @@
  * arena of its call.
  *
  * The session is there before the audit row, which is written only if the
- * account may still sign in with that password: whoever disables it ends its
- * sessions after the commit, and so this one, or has committed before, and it
- * ends here. Nobody holds its tokens by then.
+ * account may still sign in with that password and in that role: whoever
+ * disables it ends its sessions after the commit, and so this one, or has
+ * committed before, and it ends here. Nobody holds its tokens by then.
  */
 struct sign_in {
 	struct system *system;

@@ -1,12 +1,11 @@
 #include "services/system/switch.h"
 
 #include "proto/resources/switch.h"
+#include "services/common/ask.h"
 #include "services/common/bus_record.h"
 #include "services/common/log.h"
 #include "services/common/session.h"
-#include "services/system/audited.h"
-
-#include <inttypes.h>
+#include "services/system/system.h"
 
 #define SWITCH_AUDIT(state)                                                    \
 	{                                                                      \
@@ -16,7 +15,7 @@
 	}
 
 /* $1 the tenant, $2 the dealer that asks, or null. */
-static const struct audited act = {
+static const struct ask_write act = {
 	.name = "switch_act",
 	.with = "seen AS (SELECT id, name, allowed "
 		"FROM system.tenant_to_act_as($1, $2)), "
@@ -26,7 +25,7 @@ static const struct audited act = {
 };
 
 /* Who goes back from a tenant that is gone leaves no row of it. */
-static const struct audited back = {
+static const struct ask_write back = {
 	.name = "switch_back",
 	.with = "done AS (SELECT id, name FROM tenant.tenants WHERE id = $1)",
 	.answer = "SELECT id FROM done",
@@ -35,8 +34,8 @@ static const struct audited back = {
 
 /* In the arena of its call. */
 struct change {
+	struct ask ask;
 	struct system *system;
-	struct bus_call *call;
 	struct slice access_token;
 	int64_t tenant_id; /* to act as; 0: back */
 };
@@ -44,23 +43,23 @@ struct change {
 static void on_switched(void *arg, enum err_code code)
 {
 	const struct change *change = arg;
-	const struct request *request = bus_call_request(change->call);
+	const struct request *request = bus_call_request(change->ask.call);
 
 	if (code) {
-		bus_reply_code(change->call, code);
+		bus_reply_code(change->ask.call, code);
 		return;
 	}
 	log_event(LOG_INFO, "auth.switched",
 		  LOG_SLICE("request", request->request_id),
 		  LOG_SLICE("name", request->principal.name),
 		  LOG_INT("tenant", change->tenant_id));
-	bus_reply_ok(change->call, 0);
+	bus_reply_ok(change->ask.call, 0);
 }
 
 static void act_as(struct change *change)
 {
 	session_act_as(change->system->cache, change->access_token,
-		       change->tenant_id, bus_call_left_ms(change->call),
+		       change->tenant_id, bus_call_left_ms(change->ask.call),
 		       on_switched, change);
 }
 
@@ -69,12 +68,10 @@ static void on_allowed(void *arg, const struct database_result *result,
 {
 	struct change *change = arg;
 
-	if (error)
-		bus_reply_code(change->call, error->code);
-	else if (database_rows(result) == 0)
-		bus_reply_code(change->call, ERR_NOT_FOUND);
-	else if (!database_bool(result, 0, 0))
-		bus_reply_code(change->call, ERR_FORBIDDEN);
+	if (!ask_found(&change->ask, result, error))
+		return;
+	if (!database_bool(result, 0, 0))
+		bus_reply_code(change->ask.call, ERR_FORBIDDEN);
 	else
 		act_as(change);
 }
@@ -86,39 +83,29 @@ static void on_back(void *arg, const struct database_result *result,
 
 	(void)result;
 	if (error)
-		bus_reply_code(change->call, error->code);
+		bus_reply_code(change->ask.call, error->code);
 	else
 		act_as(change);
 }
 
-static const char *id_text(struct arena *arena, int64_t id)
-{
-	return id ? arena_printf(arena, "%" PRId64, id) : NULL;
-}
-
 static void begin(struct change *change)
 {
-	const struct principal *asks =
-		&bus_call_request(change->call)->principal;
-	struct arena *arena = bus_call_arena(change->call);
-	const bool on = change->tenant_id > 0;
+	struct ask *ask = &change->ask;
+
+	if (change->tenant_id == 0 && ask->who.acting_as == 0) {
+		bus_reply_ok(ask->call, 0); /* acts as nobody */
+		return;
+	}
 	/* The row is the tenant's too, on and back. */
-	struct principal who = *asks;
-
-	if (on)
-		who.acting_as = change->tenant_id;
-
-	const char *const params[] = {id_text(arena, who.acting_as),
-				      id_text(arena, who.dealer_id)};
-
-	if (!on && who.acting_as == 0)
-		bus_reply_ok(change->call, 0); /* acts as nobody */
-	else if (on)
-		audited_run(change->system, change->call, &who, &act, params, 2,
-			    on_allowed, change);
-	else
-		audited_run(change->system, change->call, &who, &back, params,
-			    1, on_back, change);
+	if (change->tenant_id > 0)
+		ask->who.acting_as = change->tenant_id;
+	ask_id(ask, ask->who.acting_as);
+	if (change->tenant_id > 0) {
+		ask_id(ask, ask->who.dealer_id);
+		ask_write(ask, &act, on_allowed);
+	} else {
+		ask_write(ask, &back, on_back);
+	}
 }
 
 void switch_run(void *service, struct bus_call *call)
@@ -135,11 +122,11 @@ void switch_run(void *service, struct bus_call *call)
 	if (!bus_call_args(call, &switch_record, values))
 		return;
 
+	struct system *system = service;
 	struct change *change =
-		arena_alloc(bus_call_arena(call), sizeof(*change));
+		ask_new(system, system->database, call, sizeof(*change));
 
-	change->system = service;
-	change->call = call;
+	change->system = system;
 	change->access_token = values[SWITCH_ACCESS_TOKEN].string;
 	if (values[SWITCH_ID].kind == VALUE_INT)
 		change->tenant_id = values[SWITCH_ID].integer;

@@ -4,7 +4,10 @@
 #include "proto/resources/tenants.h"
 #include "proto/writer.h"
 #include "services/common/bus_record.h"
+#include "services/common/session.h"
 #include "services/tenant/tenant.h"
+
+#include <stdlib.h>
 
 /* ---- dealers ---- */
 
@@ -42,13 +45,11 @@ static void write_dealer(const struct database_result *result,
 static void on_dealers(void *arg, const struct database_result *result,
 		       const struct database_error *error)
 {
-	struct tenant_ask *ask = arg;
-	struct buffer *out = bus_call_body(ask->call);
+	struct ask *ask = arg;
 
-	if (error || database_rows(result) == 0) {
-		bus_reply_code(ask->call, error ? error->code : ERR_NOT_FOUND);
+	if (!ask_found(ask, result, error))
 		return;
-	}
+	struct buffer *out = bus_call_body(ask->call);
 	const bool sold = !database_null(result, 0, TENANT_DEALER_ID);
 
 	writer_map(out, 1);
@@ -61,120 +62,175 @@ static void on_dealers(void *arg, const struct database_result *result,
 
 void dealers_get(void *service, struct bus_call *call)
 {
-	static const struct slice sql =
-		SLICE("SELECT d.id, d.enabled, d.level, d.name, d.display_name "
-		      "FROM tenant.tenants t "
-		      "LEFT JOIN dealer.dealers d ON d.id = t.dealer_id "
-		      "WHERE t.id = $1 AND " TENANT_IN_REACH(2));
 	struct value args[ID_FIELDS];
 
 	if (!bus_call_args(call, &id_record, args))
 		return;
-	struct tenant_ask *ask = tenant_ask_new(service, call, sizeof(*ask));
+	struct ask *ask = resource_service_ask(service, call, sizeof(*ask));
 
-	tenant_ask_number(ask, args[ID_ID].integer);
-	tenant_ask_dealer(ask);
-	tenant_ask_run(ask, DATABASE_READ, sql, on_dealers);
+	ask_id(ask, args[ID_ID].integer);
+	ask_dealer(ask);
+	ask_run(ask, DATABASE_READ, "tenant.dealers",
+		"SELECT d.id, d.enabled, d.level, d.name, d.display_name "
+		"FROM tenant.tenants t "
+		"LEFT JOIN dealer.dealers d ON d.id = t.dealer_id "
+		"WHERE t.id = $1 AND " TENANT_IN_REACH("2"),
+		on_dealers);
 }
 
 /* ---- designate, undesignate ---- */
 
-/* Of both: $1 tenant, $2 dealer, $3 the dealer that asks or null, then those of
- * the audit. */
-enum { FIRST_AUDIT_PARAM = 4 };
+#define IN_REACH TENANT_IN_REACH("3")
 
-static const struct audit moved = {
-	.action = "UPDATE",
-	.object_type = "TENANT",
-	.object_id = "done.id",
-	.object_name = "done.name",
-	.old_state = "json_build_object('dealer_id', done.was)::text",
-	.new_state = "json_build_object('dealer_id', done.dealer_id)::text",
-	.source = "done",
+/* Of both: $1 tenant, $2 dealer, $3 the dealer that asks or null. A row where
+ * tenant and dealer are within reach: the new version, null where nothing was
+ * to change, and the ids of the dealers who lost it. */
+#define MOVE_AUDIT                                                             \
+	{                                                                      \
+		.action = "UPDATE", .object_type = "TENANT",                   \
+		.object_id = "done.id", .object_name = "done.name",            \
+		.old_state = "json_build_object('dealer_id', done.was)::text", \
+		.new_state = "json_build_object('dealer_id', done.dealer_id)"  \
+			     "::text",                                         \
+		.source = "done",                                              \
+	}
+
+/* Whoever had it, with all above, but for those who still reach it. */
+#define MOVE_LOST                                                              \
+	"(SELECT string_agg(lost.id::text, ' ') FROM ("                        \
+	"SELECT unnest(o.path) AS id FROM dealer.dealers o "                   \
+	"WHERE o.id = done.was EXCEPT "                                        \
+	"SELECT unnest(n.path) FROM dealer.dealers n "                         \
+	"WHERE n.id = done.dealer_id) lost)"
+
+static const struct ask_write designate = {
+	.name = "tenant.designate",
+	.with = "old AS (SELECT t.* FROM tenant.tenants t "
+		"WHERE t.id = $1 AND " IN_REACH " FOR UPDATE), "
+		"target AS (SELECT d.id FROM dealer.dealers d "
+		"WHERE d.id = $2 AND "
+		"($3::bigint IS NULL OR $3 = ANY (d.path))), "
+		"done AS (UPDATE tenant.tenants t SET dealer_id = target.id, "
+		"version = t.version + 1, updated_at = now() FROM old, target "
+		"WHERE t.id = old.id "
+		"AND old.dealer_id IS DISTINCT FROM target.id "
+		"RETURNING t.*, old.dealer_id AS was)",
+	.answer = "SELECT done.version, " MOVE_LOST
+		  " FROM old CROSS JOIN target LEFT JOIN done ON true",
+	.audit = MOVE_AUDIT,
+};
+
+static const struct ask_write undesignate = {
+	.name = "tenant.undesignate",
+	.with = "old AS (SELECT t.* FROM tenant.tenants t "
+		"WHERE t.id = $1 AND t.dealer_id = $2 "
+		"AND " IN_REACH " FOR UPDATE), "
+		"done AS (UPDATE tenant.tenants t SET dealer_id = $3::bigint, "
+		"version = t.version + 1, updated_at = now() FROM old "
+		"WHERE t.id = old.id RETURNING t.*, old.dealer_id AS was)",
+	.answer = "SELECT done.version, " MOVE_LOST
+		  " FROM old LEFT JOIN done ON true",
+	.audit = MOVE_AUDIT,
 };
 
 struct move {
-	struct tenant_ask ask;
+	struct ask ask;
 	int64_t id;
+	int64_t version;
+	char *lost; /* dealers' ids joined by spaces: whose sessions are to end
+		     */
 };
 
-/* A row where tenant and dealer are within reach: the new version, null where
- * nothing was to change. */
+static void end_next(struct move *move);
+
+static void on_sessions_ended(void *arg, enum err_code code)
+{
+	struct move *move = arg;
+
+	/* Half done: the caller has to know which half. */
+	if (code)
+		ask_refuse(&move->ask, ERR_LOST,
+			   "the tenant has moved; whether all sessions that "
+			   "acted as it were ended is unknown");
+	else
+		end_next(move);
+}
+
+/* Who acts as a tenant it has lost must not go on until its token ends. */
+static void end_next(struct move *move)
+{
+	const struct resource_service *service = move->ask.service;
+	const int64_t id = strtoll(move->lost, &move->lost, 10);
+
+	if (id > 0)
+		session_end_acting(service->cache, id, move->id,
+				   bus_call_left_ms(move->ask.call),
+				   on_sessions_ended, move);
+	else
+		bus_reply_ok(move->ask.call, (uint64_t)move->version);
+}
+
+/* Columns of what a move tells. */
+enum { MOVED_VERSION, MOVED_LOST };
+
 static void on_moved(void *arg, const struct database_result *result,
 		     const struct database_error *error)
 {
 	struct move *move = arg;
-	struct bus_call *call = move->ask.call;
+	const struct resource_service *service = move->ask.service;
 
 	if (error) {
-		tenant_reply_error(call, error);
+		resource_refuse(&tenant_resource, move->ask.call, error);
 		return;
 	}
-	if (database_rows(result) == 0) {
-		bus_reply_code(call, ERR_NOT_FOUND);
+	if (!ask_found(&move->ask, result, NULL))
 		return;
-	}
-	if (!database_null(result, 0, 0))
-		tenant_publish(move->ask.service, move->id,
-			       database_int(result, 0, 0), EVENT_UPDATED);
-	bus_reply_ok(call, (uint64_t)database_int(result, 0, 0));
+	move->version = database_int(result, 0, MOVED_VERSION);
+	move->lost = arena_strdup(move->ask.arena,
+				  database_cell(result, 0, MOVED_LOST));
+	if (move->version)
+		resource_tell(service->events, &tenant_resource, move->id,
+			      move->version, EVENT_UPDATED);
+	end_next(move);
 }
 
-/* made: the statement up to its audit, which makes `done`; answer: the rest. */
-static void run_move(void *service, struct bus_call *call, const char *made,
-		     const char *answer)
+static void run_move(void *service, struct bus_call *call,
+		     const struct value *args, const struct ask_write *write)
 {
-	struct value args[TENANT_DESIGNATE_FIELDS];
-	struct buffer sql = {0};
-
-	if (!bus_call_args(call, &tenant_designate_record, args))
-		return;
-	struct move *move = tenant_ask_new(service, call, sizeof(*move));
+	struct move *move = resource_service_ask(service, call, sizeof(*move));
 
 	move->id = args[TENANT_DESIGNATE_ID].integer;
-	tenant_ask_number(&move->ask, move->id);
-	tenant_ask_number(&move->ask, args[TENANT_DESIGNATE_DEALER_ID].integer);
-	tenant_ask_dealer(&move->ask);
-	tenant_ask_audit(&move->ask);
-	buffer_append_str(&sql, made);
-	audit_append(&sql, FIRST_AUDIT_PARAM, &moved);
-	buffer_append_str(&sql, answer);
-	tenant_ask_run(&move->ask, DATABASE_WRITE, buffer_slice(&sql),
-		       on_moved);
-	buffer_fini(&sql);
+	ask_id(&move->ask, move->id);
+	ask_id(&move->ask, args[TENANT_DESIGNATE_DEALER_ID].integer);
+	ask_dealer(&move->ask);
+	ask_write(&move->ask, write, on_moved);
 }
 
 void dealers_designate(void *service, struct bus_call *call)
 {
-	run_move(service, call,
-		 "WITH old AS (SELECT t.* FROM tenant.tenants t "
-		 "WHERE t.id = $1 AND " TENANT_IN_REACH(
-			 3) " FOR UPDATE), "
-			    "target AS (SELECT d.id FROM dealer.dealers d "
-			    "WHERE d.id = $2 AND "
-			    "($3::bigint IS NULL OR $3 = ANY (d.path))), "
-			    "done AS (UPDATE tenant.tenants t SET dealer_id = "
-			    "target.id, "
-			    "version = t.version + 1, updated_at = now() FROM "
-			    "old, target "
-			    "WHERE t.id = old.id "
-			    "AND old.dealer_id IS DISTINCT FROM target.id "
-			    "RETURNING t.*, old.dealer_id AS was)",
-		 " SELECT done.version FROM old CROSS JOIN target "
-		 "LEFT JOIN done ON true");
+	struct value args[TENANT_DESIGNATE_FIELDS];
+
+	if (bus_call_args(call, &tenant_designate_record, args))
+		run_move(service, call, args, &designate);
 }
 
 void dealers_undesignate(void *service, struct bus_call *call)
 {
-	run_move(service, call,
-		 "WITH old AS (SELECT t.* FROM tenant.tenants t "
-		 "WHERE t.id = $1 AND t.dealer_id = $2 AND " TENANT_IN_REACH(
-			 3) " FOR UPDATE), "
-			    "done AS (UPDATE tenant.tenants t "
-			    "SET dealer_id = nullif($3::bigint, $2::bigint), "
-			    "version = t.version + 1, updated_at = now() FROM "
-			    "old "
-			    "WHERE t.id = old.id RETURNING t.*, old.dealer_id "
-			    "AS was)",
-		 " SELECT done.version FROM old LEFT JOIN done ON true");
+	const struct principal *who = &bus_call_request(call)->principal;
+	struct value args[TENANT_DESIGNATE_FIELDS];
+	struct err err;
+
+	if (!bus_call_args(call, &tenant_designate_record, args))
+		return;
+	/* Else a dealer made tenants without end, and let each go that fills
+	 * its quota. */
+	if (who->kind == PRINCIPAL_DEALER &&
+	    args[TENANT_DESIGNATE_DEALER_ID].integer == who->dealer_id) {
+		err_set(&err, ERR_FORBIDDEN,
+			"a dealer's own tenant is taken from it by those above "
+			"it alone");
+		bus_reply_error(call, &err);
+		return;
+	}
+	run_move(service, call, args, &undesignate);
 }

@@ -10,11 +10,13 @@
  *                                               where a dealer above it asks,
  *                                               to that one
  *
- * A dealer reaches its own tenants and those of dealers below it, and may give
- * them to itself and to these. ERR_NOT_FOUND: a tenant or dealer out of the
- * caller's reach, or that has not the tenant. ERR_LIMIT: a quota of the new
- * dealer, or of one above it, is used up. ERR_CONFLICT: it is disabled, or the
- * tenant is being deleted.
+ * A dealer reaches its own tenants and those of dealers below it, may give them
+ * to itself and to these, and take them from these. Not from itself
+ * (ERR_FORBIDDEN): they would be in nobody's quota. The sessions of dealers who
+ * reach the tenant no more and act as it end (else ERR_LOST). ERR_NOT_FOUND: a
+ * tenant or dealer out of the caller's reach, or that has not the tenant.
+ * ERR_LIMIT: a quota of the new dealer, or of one above it, is used up.
+ * ERR_CONFLICT: it is disabled, or the tenant is being deleted.
  */
 
 #include "services/common/bus_server.h"

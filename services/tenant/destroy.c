@@ -6,52 +6,43 @@
 #include "services/common/session.h"
 #include "services/tenant/tenant.h"
 
-/* $1 id, $2 version or null, $3 the dealer that asks or null, then those of the
- * audit. One row where the tenant exists: the new version (null: it stayed as
- * it was) and whether it is being deleted already. */
-enum { FIRST_AUDIT_PARAM = 4 };
+#define IN_REACH TENANT_IN_REACH("3")
 
-static void append_sql(struct buffer *sql)
-{
-	static const struct audit audit = {
-		.action = "DELETE",
-		.object_type = "TENANT",
-		.object_id = "done.id",
-		.object_name = "done.name",
-		.old_state = "json_build_object('name', done.name, "
-			     "'domain', done.domain, "
-			     "'dealer_id', done.dealer_id, "
-			     "'extensions', done.extension_count)::text",
-		.source = "done",
-	};
-
-	buffer_append_str(sql, "WITH old AS (SELECT t.* FROM tenant.tenants t "
-			       "WHERE t.id = $1 AND " TENANT_IN_REACH(
-				       3) " FOR UPDATE), "
-					  "done AS (UPDATE tenant.tenants t "
-					  "SET deleting_at = now(), "
-					  "enabled = false, version = "
-					  "t.version + 1, updated_at = now() "
-					  "FROM old WHERE t.id = old.id AND "
-					  "old.deleting_at IS NULL "
-					  "AND old.version = "
-					  "coalesce($2::bigint, old.version) "
-					  "RETURNING t.*)");
-	audit_append(sql, FIRST_AUDIT_PARAM, &audit);
-	buffer_append_str(sql,
-			  " SELECT done.version, old.deleting_at IS NOT NULL "
-			  "FROM old LEFT JOIN done ON true");
-}
+/* $1 id, $2 version or null, $3 the dealer that asks or null. One row where the
+ * tenant exists: the new version (null: it stayed as it was) and whether it is
+ * being deleted already. */
+static const struct ask_write mark = {
+	.name = "tenant.mark",
+	.with = "old AS (SELECT t.* FROM tenant.tenants t "
+		"WHERE t.id = $1 AND " IN_REACH " FOR UPDATE), "
+		"done AS (UPDATE tenant.tenants t SET deleting_at = now(), "
+		"enabled = false, version = t.version + 1, updated_at = now() "
+		"FROM old WHERE t.id = old.id AND old.deleting_at IS NULL "
+		"AND old.version = coalesce($2::bigint, old.version) "
+		"RETURNING t.*)",
+	.answer = "SELECT done.version, old.deleting_at IS NOT NULL "
+		  "FROM old LEFT JOIN done ON true",
+	.audit = {.action = "DELETE",
+		  .object_type = "TENANT",
+		  .object_id = "done.id",
+		  .object_name = "done.name",
+		  .old_state = "json_build_object('name', done.name, "
+			       "'domain', done.domain, "
+			       "'dealer_id', done.dealer_id, "
+			       "'extensions', done.extension_count)::text",
+		  .source = "done"},
+};
 
 struct destroy {
-	struct tenant_ask ask;
+	struct ask ask;
 	int64_t id;
 };
 
 static void on_sessions(void *arg, enum err_code code)
 {
 	struct destroy *destroy = arg;
-	const struct tenant *tenant = destroy->ask.service->own;
+	const struct resource_service *service = destroy->ask.service;
+	const struct tenant *tenant = service->own;
 
 	/* The removal ends them before anything else, as often as it takes. */
 	if (code != ERR_OK)
@@ -70,7 +61,7 @@ static void on_marked(void *arg, const struct database_result *result,
 	struct resource_service *service = destroy->ask.service;
 
 	if (error) {
-		tenant_reply_error(call, error);
+		resource_refuse(&tenant_resource, call, error);
 	} else if (database_rows(result) == 0) {
 		bus_reply_code(call, ERR_NOT_FOUND);
 	} else if (database_bool(result, 0, 1)) {
@@ -78,8 +69,8 @@ static void on_marked(void *arg, const struct database_result *result,
 	} else if (database_null(result, 0, 0)) {
 		bus_reply_code(call, ERR_PRECONDITION);
 	} else {
-		tenant_publish(service, destroy->id, database_int(result, 0, 0),
-			       EVENT_UPDATED);
+		resource_tell(service->events, &tenant_resource, destroy->id,
+			      database_int(result, 0, 0), EVENT_UPDATED);
 		session_end_all(service->cache, destroy->id,
 				bus_call_left_ms(call), on_sessions, destroy);
 	}
@@ -88,22 +79,17 @@ static void on_marked(void *arg, const struct database_result *result,
 void destroy_tenant(void *service, struct bus_call *call)
 {
 	struct value args[TENANT_DESTROY_FIELDS];
-	struct buffer sql = {0};
 
 	if (!bus_call_args(call, &tenant_destroy_record, args))
 		return;
 	struct destroy *destroy =
-		tenant_ask_new(service, call, sizeof(*destroy));
+		resource_service_ask(service, call, sizeof(*destroy));
 	const struct value *version = &args[TENANT_DESTROY_IF_VERSION];
 
 	destroy->id = args[TENANT_DESTROY_ID].integer;
-	tenant_ask_number(&destroy->ask, destroy->id);
-	tenant_ask_number(&destroy->ask,
-			  version->kind == VALUE_INT ? version->integer : 0);
-	tenant_ask_dealer(&destroy->ask);
-	tenant_ask_audit(&destroy->ask);
-	append_sql(&sql);
-	tenant_ask_run(&destroy->ask, DATABASE_WRITE, buffer_slice(&sql),
-		       on_marked);
-	buffer_fini(&sql);
+	ask_id(&destroy->ask, destroy->id);
+	ask_id(&destroy->ask,
+	       version->kind == VALUE_INT ? version->integer : 0);
+	ask_dealer(&destroy->ask);
+	ask_write(&destroy->ask, &mark, on_marked);
 }

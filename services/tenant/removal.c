@@ -1,6 +1,8 @@
 #include "services/tenant/removal.h"
 
 #include "proto/mem.h"
+#include "proto/resources/tenants.h"
+#include "proto/resources/users.h"
 #include "proto/writer.h"
 #include "services/common/log.h"
 #include "services/common/session.h"
@@ -94,8 +96,9 @@ static void on_row(void *arg, const struct database_result *result,
 	if (database_rows(result) > 0) {
 		log_event(LOG_INFO, "removal.done",
 			  LOG_INT("tenant", removal->id));
-		tenant_publish(removal->service, removal->id,
-			       database_int(result, 0, 0), EVENT_DESTROYED);
+		resource_tell(removal->service->events, &tenant_resource,
+			      removal->id, database_int(result, 0, 0),
+			      EVENT_DESTROYED);
 	}
 	removal->pause_ms = PAUSE_MIN_MS;
 	next(removal);
@@ -125,14 +128,9 @@ static void on_users(void *arg, const struct database_result *result,
 	const size_t gone = database_rows(result);
 
 	for (size_t i = 0; i < gone; i++)
-		events_publish(
-			removal->service->events,
-			&(struct event){
-				.resource = SLICE("user"),
-				.id = database_int(result, i, 0),
-				.version = (uint64_t)database_int(result, i, 1),
-				.kind = EVENT_DESTROYED,
-			});
+		resource_tell(removal->service->events, &user_resource,
+			      database_int(result, i, 0),
+			      database_int(result, i, 1), EVENT_DESTROYED);
 	if (gone > 0)
 		remove_users(removal);
 	else

@@ -42,15 +42,11 @@ static enum err_code check_places(const struct resource_change *change,
 
 static void seal(const struct resource_change *change, struct value *secret)
 {
-	struct buffer sealed = {0};
-
 	if (secret->kind != VALUE_STR || secret->string.size == 0)
 		return;
-	secrets_seal(change->service->key, secret->string, &sealed);
-	secret->string = slice_of(arena_strdup(bus_call_arena(change->call),
-					       buffer_slice(&sealed)),
-				  sealed.size);
-	buffer_fini(&sealed);
+	secret->string =
+		slice_str(secrets_seal_dup(change->service->key, secret->string,
+					   bus_call_arena(change->call)));
 }
 
 static void seal_event(const struct resource_change *change, const char *name)

@@ -9,7 +9,7 @@
 enum { REGISTRAR_DEADLINE_MS = 500 };
 
 struct status {
-	struct tenant_ask ask;
+	struct ask ask;
 	struct value values[TENANT_STATUS_FIELDS];
 };
 
@@ -47,7 +47,8 @@ static void on_online(void *arg, const struct reply *reply,
 
 static void ask_registrar(struct status *status)
 {
-	const struct tenant *tenant = status->ask.service->own;
+	const struct resource_service *service = status->ask.service;
+	const struct tenant *tenant = service->own;
 	struct request request = *bus_call_request(status->ask.call);
 	struct buffer args = {0};
 
@@ -70,11 +71,8 @@ static void on_counted(void *arg, const struct database_result *result,
 	struct status *status = arg;
 	struct value *values = status->values;
 
-	if (error || database_rows(result) == 0) {
-		bus_reply_code(status->ask.call,
-			       error ? error->code : ERR_NOT_FOUND);
+	if (!ask_found(&status->ask, result, error))
 		return;
-	}
 	values[TENANT_STATUS_VERSION] = (struct value){
 		.kind = VALUE_STR, .string = SLICE(TRUNKLINE_VERSION)};
 	values[TENANT_STATUS_LICENSED_USERS] =
@@ -88,13 +86,12 @@ static void on_counted(void *arg, const struct database_result *result,
 
 void tenant_status(void *service, struct bus_call *call)
 {
-	static const struct slice sql =
-		SLICE("SELECT max_extensions, extension_count, "
-		      "tenant.trunk_count(id) FROM tenant.tenants "
-		      "WHERE id = $1");
-	struct status *status = tenant_ask_new(service, call, sizeof(*status));
+	struct status *status =
+		resource_service_ask(service, call, sizeof(*status));
 
-	tenant_ask_number(&status->ask,
-			  principal_tenant(&bus_call_request(call)->principal));
-	tenant_ask_run(&status->ask, DATABASE_READ, sql, on_counted);
+	ask_tenant(&status->ask);
+	ask_run(&status->ask, DATABASE_READ, "tenant.status",
+		"SELECT max_extensions, extension_count, "
+		"tenant.trunk_count(id) FROM tenant.tenants WHERE id = $1",
+		on_counted);
 }

@@ -7,8 +7,6 @@
 #include "services/common/session.h"
 #include "services/tenant/password_rules.h"
 
-#include <inttypes.h>
-
 static struct slice text_of(const struct resource_change *change,
 			    const char *name)
 {
@@ -60,31 +58,20 @@ static void on_rules(void *arg, const struct database_result *result,
 
 void user_before(struct resource_change *change)
 {
-	struct arena *arena = bus_call_arena(change->call);
-	const struct principal *who =
-		&bus_call_request(change->call)->principal;
-
 	/* An update takes no passwords: they are immutable there. */
 	if (change->kind != EVENT_CREATED) {
 		resource_change_go_on(change);
 		return;
 	}
-	const char **params = arena_alloc(arena, sizeof(*params));
+	struct ask *ask = resource_service_ask(change->service, change->call,
+					       sizeof(*ask));
 
-	*params = arena_printf(arena, "%" PRId64, principal_tenant(who));
-	const struct database_statement statement = {
-		.lane = DATABASE_READ,
-		.name = "user.tenant_rules",
-		.sql = "SELECT " PASSWORD_RULES_COLUMNS
-		       " FROM tenant.password_policies p WHERE p.id = $1",
-		.params = params,
-		.param_count = 1,
-		.deadline_ms = bus_call_left_ms(change->call),
-		.done = on_rules,
-		.arg = change,
-	};
-
-	database_run(change->service->database, &statement);
+	ask_tenant(ask);
+	ask->arg = change;
+	ask_run(ask, DATABASE_READ, "user.tenant_rules",
+		"SELECT " PASSWORD_RULES_COLUMNS
+		" FROM tenant.password_policies p WHERE p.id = $1",
+		on_rules);
 }
 
 /* ---- after what ends sessions ---- */

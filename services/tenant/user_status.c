@@ -6,80 +6,49 @@
 #include "services/common/bus_record.h"
 #include "services/tenant/tenant.h"
 
-#include <inttypes.h>
-
 /* A registrar that is away must not make the answer wait. */
 enum { REGISTRAR_DEADLINE_MS = 500 };
 
 /* $1 user, $2 tenant, $3 the caller where it sees itself alone. */
-enum { PARAM_USER, PARAM_TENANT, PARAM_SELF, PARAMS };
-
-/* One request, in the call's arena. */
 struct work {
-	const struct tenant *tenant;
-	struct database *database;
-	struct bus_call *call;
+	struct ask ask;
 	bool dnd, acb;
-	const char *params[PARAMS];
 };
 
 static struct work *work_new(void *service, struct bus_call *call, int64_t id)
 {
-	struct resource_service *running = service;
-	struct arena *arena = bus_call_arena(call);
-	struct work *work = arena_alloc(arena, sizeof(*work));
-	const struct principal *who = &bus_call_request(call)->principal;
+	struct work *work = resource_service_ask(service, call, sizeof(*work));
+	const struct principal *who = &work->ask.who;
 
-	work->tenant = running->own;
-	work->database = running->database;
-	work->call = call;
-	work->params[PARAM_USER] = arena_printf(arena, "%" PRId64, id);
-	work->params[PARAM_TENANT] =
-		arena_printf(arena, "%" PRId64, principal_tenant(who));
-	if (principal_acts(who) != PRINCIPAL_ADMIN)
-		work->params[PARAM_SELF] =
-			arena_printf(arena, "%" PRId64, who->id);
+	ask_id(&work->ask, id);
+	ask_tenant(&work->ask);
+	ask_id(&work->ask,
+	       principal_acts(who) == PRINCIPAL_ADMIN ? 0 : who->id);
 	return work;
 }
 
 /* Looks for the user among those the caller may see. */
 static void find(struct work *work, database_done_fn *found)
 {
-	const struct database_statement statement = {
-		.lane = DATABASE_READ,
-		.name = "user.status",
-		.sql = "SELECT enable_dnd, enable_acb FROM tenant.users "
-		       "WHERE id = $1 AND tenant_id = $2 "
-		       "AND id = coalesce($3::bigint, id)",
-		.params = work->params,
-		.param_count = PARAMS,
-		.deadline_ms = bus_call_left_ms(work->call),
-		.done = found,
-		.arg = work,
-	};
-
-	database_run(work->database, &statement);
-}
-
-static bool is_there(struct work *work, const struct database_result *result,
-		     const struct database_error *error)
-{
-	if (!error && database_rows(result) > 0)
-		return true;
-	bus_reply_code(work->call, error ? error->code : ERR_NOT_FOUND);
-	return false;
+	ask_run(&work->ask, DATABASE_READ, "user.status",
+		"SELECT enable_dnd, enable_acb FROM tenant.users "
+		"WHERE id = $1 AND tenant_id = $2 "
+		"AND id = coalesce($3::bigint, id)",
+		found);
 }
 
 /* Asks the registrar, for ourselves: that the caller may was proved. */
-static void ask(struct work *work, const char *method, bus_done_fn *told)
+static void ask_registrar(struct work *work, const char *method,
+			  bus_done_fn *told)
 {
-	struct request request = *bus_call_request(work->call);
+	const struct resource_service *service = work->ask.service;
+	const struct tenant *tenant = service->own;
+	struct request request = *bus_call_request(work->ask.call);
 
 	request.method = slice_str(method);
 	request.deadline_ms = REGISTRAR_DEADLINE_MS;
 	request.principal = (struct principal){.kind = PRINCIPAL_SERVICE};
-	bus_client_call(work->tenant->registrar, BUS_READ, &request, told,
-			work);
+	bus_client_call(tenant->registrar, BUS_READ, &request, told, work);
 }
 
 /* ---- status ---- */
@@ -124,7 +93,7 @@ static struct slice presence_of(const struct work *work, struct slice status)
 
 static void reply_status(struct work *work, const struct told *told)
 {
-	struct buffer *out = bus_call_body(work->call);
+	struct buffer *out = bus_call_body(work->ask.call);
 
 	writer_map(out, 6);
 	writer_text(out, "status");
@@ -142,7 +111,7 @@ static void reply_status(struct work *work, const struct told *told)
 	writer_bool(out, work->dnd);
 	writer_text(out, "enable_acb");
 	writer_bool(out, work->acb);
-	bus_reply_ok(work->call, 0);
+	bus_reply_ok(work->ask.call, 0);
 }
 
 static void on_status(void *arg, const struct reply *reply,
@@ -159,11 +128,11 @@ static void on_found(void *arg, const struct database_result *result,
 {
 	struct work *work = arg;
 
-	if (!is_there(work, result, error))
+	if (!ask_found(&work->ask, result, error))
 		return;
 	work->dnd = database_bool(result, 0, 0);
 	work->acb = database_bool(result, 0, 1);
-	ask(work, "registrar.user_status", on_status);
+	ask_registrar(work, "registrar.user_status", on_status);
 }
 
 void user_status(void *service, struct bus_call *call)
@@ -183,9 +152,9 @@ static void on_dropped(void *arg, const struct reply *reply,
 
 	(void)reply;
 	if (err)
-		bus_reply_error(work->call, err);
+		bus_reply_error(work->ask.call, err);
 	else
-		bus_reply_ok(work->call, 0);
+		bus_reply_ok(work->ask.call, 0);
 }
 
 static void on_found_to_drop(void *arg, const struct database_result *result,
@@ -193,8 +162,9 @@ static void on_found_to_drop(void *arg, const struct database_result *result,
 {
 	struct work *work = arg;
 
-	if (is_there(work, result, error))
-		ask(work, "registrar.drop_user_registration", on_dropped);
+	if (ask_found(&work->ask, result, error))
+		ask_registrar(work, "registrar.drop_user_registration",
+			      on_dropped);
 }
 
 void user_destroy_status(void *service, struct bus_call *call)

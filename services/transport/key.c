@@ -10,38 +10,19 @@
 /* There is one key: its id among events and versions. */
 enum { KEY_ID = 1 };
 
-/* One request, in the call's arena. */
+/* One request. */
 struct work {
+	struct ask ask;
 	const struct resource_service *service;
-	struct bus_call *call;
-	const char *params[2];
 	bool asked; /* key.fetch: the ids have the key's */
 };
 
 static struct work *work_new(void *service, struct bus_call *call)
 {
-	struct work *work = arena_alloc(bus_call_arena(call), sizeof(*work));
+	struct work *work = resource_service_ask(service, call, sizeof(*work));
 
 	work->service = service;
-	work->call = call;
 	return work;
-}
-
-static void run(struct work *work, enum database_lane lane, const char *name,
-		const char *sql, size_t param_count, database_done_fn *done)
-{
-	const struct database_statement statement = {
-		.lane = lane,
-		.name = name,
-		.sql = sql,
-		.params = work->params,
-		.param_count = param_count,
-		.deadline_ms = bus_call_left_ms(work->call),
-		.done = done,
-		.arg = work,
-	};
-
-	database_run(work->service->database, &statement);
 }
 
 /* Fills in the pair of a row. False: the key cannot be opened. */
@@ -69,16 +50,16 @@ static void on_read(void *arg, const struct database_result *result,
 	struct buffer clear = {0};
 
 	if (error) {
-		bus_reply_code(work->call, error->code);
+		bus_reply_code(work->ask.call, error->code);
 		return;
 	}
 	const bool given = database_rows(result) > 0;
 
 	if (given && !read_row(work, result, values, &clear)) {
-		bus_reply_code(work->call, ERR_INTERNAL);
+		bus_reply_code(work->ask.call, ERR_INTERNAL);
 		return;
 	}
-	bus_reply_record(work->call, &key_answer_record, values,
+	bus_reply_record(work->ask.call, &key_answer_record, values,
 			 given ? (uint64_t)database_int(result, 0, 2) : 0);
 	secrets_wipe(clear.data, clear.size);
 	buffer_fini(&clear);
@@ -86,8 +67,8 @@ static void on_read(void *arg, const struct database_result *result,
 
 static void read_run(struct work *work, database_done_fn *done)
 {
-	run(work, DATABASE_READ, "key.get",
-	    "SELECT crt, key, version FROM transport.key", 0, done);
+	ask_run(&work->ask, DATABASE_READ, "key.get",
+		"SELECT crt, key, version FROM transport.key", done);
 }
 
 void key_get(void *service, struct bus_call *call)
@@ -117,10 +98,10 @@ static void on_fetched(void *arg, const struct database_result *result,
 		       const struct database_error *error)
 {
 	struct work *work = arg;
-	struct buffer *out = bus_call_body(work->call);
+	struct buffer *out = bus_call_body(work->ask.call);
 
 	if (error) {
-		bus_reply_code(work->call, error->code);
+		bus_reply_code(work->ask.call, error->code);
 		return;
 	}
 	const bool given = work->asked && database_rows(result) > 0;
@@ -130,7 +111,7 @@ static void on_fetched(void *arg, const struct database_result *result,
 	writer_array(out, given);
 	if (given)
 		write_item(work, result, out);
-	bus_reply_ok(work->call, 0);
+	bus_reply_ok(work->ask.call, 0);
 }
 
 void key_fetch(void *service, struct bus_call *call)
@@ -152,10 +133,10 @@ static void on_versions(void *arg, const struct database_result *result,
 			const struct database_error *error)
 {
 	struct work *work = arg;
-	struct buffer *out = bus_call_body(work->call);
+	struct buffer *out = bus_call_body(work->ask.call);
 
 	if (error) {
-		bus_reply_code(work->call, error->code);
+		bus_reply_code(work->ask.call, error->code);
 		return;
 	}
 	const bool given = database_rows(result) > 0;
@@ -170,13 +151,13 @@ static void on_versions(void *arg, const struct database_result *result,
 	}
 	writer_text(out, "after");
 	writer_nil(out);
-	bus_reply_ok(work->call, 0);
+	bus_reply_ok(work->ask.call, 0);
 }
 
 void key_versions(void *service, struct bus_call *call)
 {
-	run(work_new(service, call), DATABASE_READ, "key.versions",
-	    "SELECT version FROM transport.key", 0, on_versions);
+	ask_run(&work_new(service, call)->ask, DATABASE_READ, "key.versions",
+		"SELECT version FROM transport.key", on_versions);
 }
 
 static void on_written(void *arg, const struct database_result *result,
@@ -185,7 +166,7 @@ static void on_written(void *arg, const struct database_result *result,
 	struct work *work = arg;
 
 	if (error) {
-		bus_reply_code(work->call, error->code);
+		bus_reply_code(work->ask.call, error->code);
 		return;
 	}
 	const struct event event = {
@@ -196,7 +177,7 @@ static void on_written(void *arg, const struct database_result *result,
 	};
 
 	events_publish(work->service->events, &event);
-	bus_reply_ok(work->call, event.version);
+	bus_reply_ok(work->ask.call, event.version);
 }
 
 /* The arguments, checked. False: it was answered. */
@@ -222,19 +203,16 @@ void key_set(void *service, struct bus_call *call)
 {
 	struct work *work = work_new(service, call);
 	struct value values[KEY_FIELDS];
-	struct buffer sealed = {0};
 
 	if (!read_pair(call, values))
 		return;
-	secrets_seal(work->service->key, values[KEY_KEY].string, &sealed);
-	work->params[0] =
-		arena_strdup(bus_call_arena(call), values[KEY_CRT].string);
-	work->params[1] =
-		arena_strdup(bus_call_arena(call), buffer_slice(&sealed));
-	buffer_fini(&sealed);
-	run(work, DATABASE_WRITE, "key.set",
-	    "INSERT INTO transport.key (crt, key) VALUES ($1, $2) "
-	    "ON CONFLICT (id) DO UPDATE SET crt = $1, key = $2, "
-	    "version = transport.key.version + 1 RETURNING version",
-	    2, on_written);
+	ask_slice(&work->ask, values[KEY_CRT].string);
+	ask_text(&work->ask,
+		 secrets_seal_dup(work->service->key, values[KEY_KEY].string,
+				  work->ask.arena));
+	ask_run(&work->ask, DATABASE_WRITE, "key.set",
+		"INSERT INTO transport.key (crt, key) VALUES ($1, $2) "
+		"ON CONFLICT (id) DO UPDATE SET crt = $1, key = $2, "
+		"version = transport.key.version + 1 RETURNING version",
+		on_written);
 }

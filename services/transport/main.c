@@ -19,10 +19,8 @@ int main(int argc, char **argv)
 	static const struct resource_service_kind kind = {
 		.name = "transport",
 		.role = "trunkline_transport",
-		.resources = resources,
-		.resource_count = sizeof(resources) / sizeof(resources[0]),
-		.methods = methods,
-		.method_count = sizeof(methods) / sizeof(methods[0]),
+		RESOURCE_SERVICE_RESOURCES(resources),
+		RESOURCE_SERVICE_METHODS(methods),
 	};
 
 	return resource_service_run(argc, argv, &kind);

@@ -1,6 +1,7 @@
 """Who signs in: dealers and tenants' users beside the administrator; acting as
 a tenant; and what the audit log has of it all."""
 
+import concurrent.futures
 import datetime
 
 import pytest
@@ -9,6 +10,7 @@ from objects import broken_fields, error_of, unique
 from people import (PASSWORD, act_as, as_tenant, destroy_tenant, make_dealer,
                     make_tenant, make_user, path, sign_in, sign_in_dealer,
                     sign_in_user, system)
+from servers import wait_for
 
 ALL_ROLES = ["Admin", "QueueManager", "StandardUser",
              "StandardInternationalUser"]
@@ -155,6 +157,50 @@ def test_disabled_dealer_whose_tenants_go_on(suite, api):
     assert refused(attempt(suite, dealer.name))
     assert user_session.get("/api/auth/user").status_code == 200
     assert attempt(suite, user.name, tenant.domain).status_code == 200
+
+
+# Changes a role while somebody signs in: commits once the sign-in has come to
+# its last step, which writes the audit row.
+ROLE_CHANGE = """
+    do $$ begin
+        lock table system.audit_logs in share mode;
+        update tenant.users set role = 'StandardUser' where name = '{}';
+        for i in 1..3000 loop
+            exit when exists (select from pg_locks where not granted
+                and relation = 'system.audit_logs'::regclass);
+            perform pg_sleep(0.01);
+        end loop;
+    end $$"""
+LOCKED = """
+    select count(*) from pg_locks where granted and mode = 'ShareLock'
+        and relation = 'system.audit_logs'::regclass"""
+
+
+def test_a_role_that_changes_meanwhile(suite, tenant):
+    """A sign-in that found another role fails."""
+    user = make_user(as_tenant(suite, tenant), role="Admin")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        change = pool.submit(suite.servers.sql, ROLE_CHANGE.format(user.name))
+        wait_for(lambda: suite.servers.sql(LOCKED) == ["1"],
+                 "the role is changing")
+        answer = attempt(suite, user.name, tenant.domain)
+        change.result()
+    refused(answer)
+    session = sign_in(suite, user.name, domain=tenant.domain)
+    assert role_of(session) == "StandardUser"
+
+
+def test_a_role_is_looked_at_by_a_refresh(suite, tenant):
+    """For the sake of a session that did not end when it changed."""
+    user = make_user(as_tenant(suite, tenant), role="Admin")
+    tokens = attempt(suite, user.name, tenant.domain).json()
+    suite.servers.sql("update tenant.users set role = 'QueueManager'"
+                      f" where name = '{user.name}'")
+    answer = suite.session().post("/api/auth/refresh_token", json={
+        "refresh_token": tokens["refresh_token"]})
+    assert answer.status_code == 400, answer.text
+    session = suite.session(tokens["access_token"])
+    assert session.get("/api/auth/user").status_code == 401
 
 
 def test_failures_lock_users_out(suite, tenant):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from objects import GOLDEN, broken_fields, error_of, minimal, unique
-from people import (PASSWORD, Tenant, as_tenant, destroy_tenant, made,
+from people import (PASSWORD, Tenant, act_as, as_tenant, destroy_tenant, made,
                     make_dealer, make_tenant, make_user, path, sign_in,
                     sign_in_dealer, sign_in_user, tenant_body,
                     user_body)
@@ -626,6 +626,39 @@ def test_dealers_designate_below_themselves(suite, api):
     # It goes back to the one above who takes it away.
     assert move(dealer, tenant.id, below.id, "/destroy").status_code == 204
     assert dealers_of(api, tenant.id) == [one.id]
+
+
+def test_a_dealer_does_not_let_its_tenants_go(suite, api):
+    """Else it makes as many as it likes, whatever its quota."""
+    dealer, one = sign_in_dealer(suite, api, max_tenants=1)
+    tenant, other = make_tenant(dealer), make_tenant(api)
+    for what in [tenant, other]:
+        error_of(move(dealer, what.id, one.id, "/destroy"), 403, "FORBIDDEN")
+    assert dealers_of(api, tenant.id) == [one.id]
+    assert counts(dealer, one) == (1, 0)
+    assert move(api, tenant.id, one.id, "/destroy").status_code == 204
+
+
+@pytest.mark.parametrize("tail", ["", "/destroy"])
+def test_who_acts_as_a_tenant_that_moves(suite, api, tail):
+    """Those who lose it act as it no longer; other sessions go on."""
+    above, _ = sign_in_dealer(suite, api)
+    seller, one = sign_in_dealer(suite, above, level="RESELLER")
+    _, other = sign_in_dealer(suite, above, level="RESELLER")
+    tenant, kept = make_tenant(seller), make_tenant(seller)
+    acting = act_as(sign_in(suite, one.name), tenant.id)
+    elsewhere = act_as(sign_in(suite, one.name), kept.id)
+    act_as(above, tenant.id)
+    user = make_user(acting)
+    to = one if tail else other
+    assert move(api, tenant.id, to.id, tail).status_code == (
+        204 if tail else 200)
+    assert acting.post("/api/users", json=user_body()).status_code == 401
+    for session in [seller, elsewhere]:
+        assert session.get("/api/login").status_code == 200
+    # It still reaches the tenant where it went from one below it to another.
+    assert above.get(path("users", user.id)).status_code == (
+        401 if tail else 200)
 
 
 def test_a_full_dealer_gets_no_more(suite, api):

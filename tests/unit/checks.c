@@ -52,6 +52,8 @@ static const struct good good_rows[] = {
 	{check_domain, "pbx.example", NULL},
 	{check_domain, "192.0.2.1", NULL},
 	{check_domain, "[2001:DB8::1]", "2001:db8::1"},
+	{check_domain, "2001:0db8:0:0:0::1", "2001:db8::1"},
+	{check_domain, "::FFFF:7f00:1", "::ffff:127.0.0.1"},
 	{check_email_list, "", ""},
 	{check_email_list, " , ", ""},
 	{check_email_list, "a@b , c@d.example,", "a@b,c@d.example"},

@@ -240,6 +240,24 @@ Test(secrets, key_derived_for_a_purpose)
 	place_drop(&place);
 }
 
+/* Likewise; no part of it is the key of that purpose. */
+Test(secrets, digest_with_a_key)
+{
+	static const char expected[] = "07fc25dbdf491ef545effe082cfb9099"
+				       "3b3af80a7470346d0c099f841a501c9b";
+	struct place place;
+	struct secrets_key *key = NULL;
+	char digest[SECRETS_DIGEST_BYTES];
+
+	place_make(&place);
+	file_write(place.path, HEX64, 0600);
+	cr_assert_eq(secrets_key_load(place.path, &key, NULL), ERR_OK);
+	secrets_key_digest(key, slice_str("nonce"), digest);
+	cr_expect_str_eq(digest, expected);
+	secrets_key_free(key);
+	place_drop(&place);
+}
+
 Test(secrets, key_in_no_directory)
 {
 	struct secrets_key *key = NULL;

@@ -547,6 +547,36 @@ Test(session, act_as_survives_a_refresh)
 	cr_assert_eq(get(end.tokens.access).acting_as, 0);
 }
 
+/* Those that act as it, among more than one batch of others. */
+Test(session, end_acting)
+{
+	enum { MANY = 150, TENANT = 7, ANOTHER = 8 };
+	struct session_tokens tokens[MANY];
+	struct end end = {0};
+
+	for (size_t i = 0; i < MANY; i++) {
+		tokens[i] = create();
+		if (i % 3 > 0)
+			cr_assert_eq(act_as(tokens[i].access,
+					    i % 3 == 1 ? TENANT : ANOTHER),
+				     ERR_OK);
+	}
+	session_end_acting(world.cache, admin.id, TENANT, DEADLINE_MS, on_done,
+			   &end);
+	await(&end);
+	cr_assert_eq(end.code, ERR_OK);
+	for (size_t i = 0; i < MANY; i++) {
+		const bool ended = i % 3 == 1;
+
+		cr_assert_eq(get(tokens[i].access).code,
+			     ended ? ERR_UNAUTHORIZED : ERR_OK);
+		cr_assert_eq(refresh(tokens[i].refresh).code,
+			     ended ? ERR_REFRESH : ERR_OK);
+	}
+	cr_assert_eq(end_all(admin.id), ERR_OK);
+	cr_assert_str_eq(redis("DBSIZE", NULL, NULL).text, "0");
+}
+
 Test(session, act_as_of_an_ended_session)
 {
 	struct session_tokens tokens = create();
