@@ -148,6 +148,39 @@ static void fail_verb(struct call *call, const char *allow)
 	answer_send(call);
 }
 
+/* ---- rate ---- */
+
+/* Goes on, or is answered. */
+static bool within_rate(struct call *call, uint32_t wait_s)
+{
+	if (wait_s == 0)
+		return true;
+	err_code_set(&call->err, ERR_RATE_LIMITED);
+	call->err.retry_after_s = wait_s;
+	call_fail(call, &call->err);
+	return false;
+}
+
+static bool rate_admits(struct call *call, struct slice token)
+{
+	struct rate *rate = call->gateway->rate;
+	uint64_t now_ms = loop_now_ms(call->gateway->loop);
+	uint32_t wait_s = token.data ? rate_token(rate, token, call->peer,
+						  now_ms, &call->charge)
+				     : rate_address(rate, call->peer, now_ms);
+
+	return within_rate(call, wait_s);
+}
+
+static bool rate_admits_proved(struct call *call, bool good)
+{
+	uint32_t wait_s =
+		rate_proved(call->gateway->rate, &call->charge, call->peer,
+			    good, loop_now_ms(call->gateway->loop));
+
+	return within_rate(call, wait_s);
+}
+
 /* ---- sent: the service answers ---- */
 
 static void on_reply(void *arg, const struct reply *reply,
@@ -220,7 +253,8 @@ static void on_session(void *arg, const struct session *session,
 {
 	struct call *call = arg;
 	if (code == ERR_UNAUTHORIZED) {
-		call_fail_code(call, code);
+		if (rate_admits_proved(call, false))
+			call_fail_code(call, code);
 		return;
 	}
 	if (code != ERR_OK) {
@@ -231,7 +265,8 @@ static void on_session(void *arg, const struct session *session,
 	}
 	snprintf(call->user, sizeof(call->user), "%.*s",
 		 SLICE_ARG(session->principal.name));
-	ask(call, &session->principal);
+	if (rate_admits_proved(call, true))
+		ask(call, &session->principal);
 }
 
 /* ---- received ---- */
@@ -272,16 +307,17 @@ static void route_call(struct call *call, const struct http_request *request)
 	bool open = route->flags & ROUTE_OPEN;
 	struct slice token = slice_of(NULL, 0);
 
+	if (!open)
+		token = token_of(request, route);
+	if (!(route->flags & ROUTE_UNLIMITED) && !rate_admits(call, token))
+		return;
 	if (route->service == ROUTE_GATEWAY) {
 		own_answer(call);
 		return;
 	}
-	if (!open) {
-		token = token_of(request, route);
-		if (!token.data) {
-			call_fail_code(call, ERR_UNAUTHORIZED);
-			return;
-		}
+	if (!open && !token.data) {
+		call_fail_code(call, ERR_UNAUTHORIZED);
+		return;
 	}
 	/* The request's views are gone after this turn: read it all now. */
 	arguments_make(call, request, token);
@@ -321,23 +357,11 @@ static void call_fill(struct call *call, struct http_request *request)
 	view_copy(call->peer, sizeof(call->peer), slice_str(request->peer));
 }
 
-void call_start(void *arg, struct http_request *request)
+static void fail_route(struct call *call, enum route_result result,
+		       const char *allow)
 {
-	struct call *call = call_take(arg);
-	const char *allow = NULL;
-
-	call_fill(call, request);
-	if (request->fault != ERR_OK) {
-		err_set(&call->err, request->fault, "%s", request->fault_text);
-		call_fail(call, &call->err);
-		return;
-	}
-	switch (router_match(call->gateway->router, request->verb,
-			     request->path, &call->arena, &call->match,
-			     &allow)) {
+	switch (result) {
 	case ROUTE_FOUND:
-		call->row = call->match.index;
-		route_call(call, request);
 		return;
 	case ROUTE_NO_VERB:
 		fail_verb(call, allow);
@@ -353,5 +377,27 @@ void call_start(void *arg, struct http_request *request)
 	case ROUTE_NO_PATH:
 		call_fail_code(call, ERR_NOT_FOUND);
 		return;
+	}
+}
+
+void call_start(void *arg, struct http_request *request)
+{
+	struct call *call = call_take(arg);
+	const char *allow = NULL;
+
+	call_fill(call, request);
+	if (request->fault != ERR_OK) {
+		err_set(&call->err, request->fault, "%s", request->fault_text);
+		call_fail(call, &call->err);
+		return;
+	}
+	enum route_result result =
+		router_match(call->gateway->router, request->verb,
+			     request->path, &call->arena, &call->match, &allow);
+	if (result == ROUTE_FOUND) {
+		call->row = call->match.index;
+		route_call(call, request);
+	} else if (rate_admits(call, slice_of(NULL, 0))) {
+		fail_route(call, result, allow);
 	}
 }

@@ -11,12 +11,15 @@
  *      `-- any fault ---------------------------------------------------> over
  *
  * Whatever happens a call is answered once, counted once and logged once. A
- * client that went away is not noticed before the answer.
+ * client that went away is not noticed before the answer. What it counts on
+ * against rate_limit is said in gateway/rate.h; a call the HTTP server found a
+ * fault with is not counted.
  */
 
 #include "gateway/answer.h"
 #include "gateway/dialect.h"
 #include "gateway/gateway.h"
+#include "gateway/rate.h"
 #include "proto/arena.h"
 #include "proto/principal.h"
 
@@ -45,6 +48,7 @@ struct call {
 	bool secure;
 	struct arena arena; /* lives as long as the call */
 	struct buffer args;
+	struct rate_charge charge; /* of a call with a token */
 	struct err err; /* of the arguments, told once the session is proved */
 	struct answer answer;
 	char request_id[REQUEST_ID_BYTES];

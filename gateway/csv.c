@@ -2,6 +2,7 @@
 
 #include "proto/record.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static bool needs_quotes(struct slice text)
@@ -28,6 +29,31 @@ static void text_append(struct slice text, struct buffer *out)
 	buffer_append_char(out, '"');
 }
 
+/* Whether a spreadsheet takes a text for a formula: what a tenant calls its
+ * trunk must not run where an administrator opens the export. A number with its
+ * sign, as phone numbers are, is none. */
+static bool is_formula(struct slice text)
+{
+	if (text.size == 0 || !text.data[0] ||
+	    !strchr("=@+-\t\r", text.data[0]))
+		return false;
+	if (!strchr("+-", text.data[0]))
+		return true;
+	for (size_t i = 1; i < text.size; i++)
+		if (!isdigit((unsigned char)text.data[i]))
+			return true;
+	return false;
+}
+
+/* The apostrophe says "text" to a spreadsheet, which does not show it. */
+static void plain_append(struct slice text, struct arena *arena,
+			 struct buffer *out)
+{
+	if (is_formula(text))
+		text = slice_str(arena_printf(arena, "'%.*s", SLICE_ARG(text)));
+	text_append(text, out);
+}
+
 /* Ids and times come from JSON in quotes, which nothing in them escapes. */
 static struct slice unquote(struct slice json)
 {
@@ -37,7 +63,8 @@ static struct slice unquote(struct slice json)
 }
 
 static enum err_code cell_append(struct slice msgpack, json_id_fn *id_append,
-				 struct buffer *out, struct err *err)
+				 struct arena *arena, struct buffer *out,
+				 struct err *err)
 {
 	struct reader reader;
 	if (!msgpack.data)
@@ -46,7 +73,7 @@ static enum err_code cell_append(struct slice msgpack, json_id_fn *id_append,
 	if (reader_peek(&reader) == READER_NIL)
 		return ERR_OK;
 	if (reader_peek(&reader) == READER_STR) {
-		text_append(reader_str(&reader), out);
+		plain_append(reader_str(&reader), arena, out);
 		return ERR_OK;
 	}
 	struct buffer json = {0};
@@ -105,7 +132,7 @@ enum err_code csv_line_append(const struct record *record,
 			continue;
 		buffer_append_str(out, separator);
 		enum err_code code =
-			cell_append(values[i], id_append, out, err);
+			cell_append(values[i], id_append, arena, out, err);
 		if (code != ERR_OK)
 			return code;
 		separator = ",";

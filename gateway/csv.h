@@ -3,7 +3,8 @@
 
 /* CSV (RFC 4180) of resources, for exports: one column for each field that an
  * answer shows, in the record's order. Lists and nested objects are JSON text
- * in their cell; null is an empty cell. */
+ * in their cell; null is an empty cell. A text that a spreadsheet would take
+ * for a formula has an apostrophe in front. */
 
 #include "proto/arena.h"
 #include "proto/buffer.h"

@@ -5,6 +5,7 @@
 #include "gateway/openapi.h"
 #include "gateway/own.h"
 #include "proto/mem.h"
+#include "services/common/secrets.h"
 
 #include <stdlib.h>
 
@@ -70,6 +71,10 @@ enum err_code gateway_start(const struct process_kind *kind, struct loop *loop,
 			    struct err *err)
 {
 	(void)kind;
+	if (!secrets_init())
+		return err_set(err, ERR_INTERNAL,
+			       "the machine gives no randomness");
+
 	struct gateway *gateway = mem_alloc(sizeof(*gateway));
 
 	gateway->loop = loop;
@@ -79,6 +84,9 @@ enum err_code gateway_start(const struct process_kind *kind, struct loop *loop,
 		(uint32_t)config_int(config, CONFIG_EXPORT_DEADLINE_MS);
 	gateway->access_log = config_bool(config, CONFIG_ACCESS_LOG);
 	gateway->calls = calls_new();
+	gateway->rate =
+		rate_new((uint32_t)config_int(config, CONFIG_RATE_LIMIT),
+			 &gateway->metrics);
 	gateway->router = router_new();
 	dialects_add(gateway->router);
 	own_routes_add(gateway->router);
@@ -127,6 +135,7 @@ void gateway_free(void *self)
 	http_server_free(gateway->http);
 	calls_free(gateway->calls);
 	traffic_free(gateway->traffic);
+	rate_free(gateway->rate);
 	buffer_fini(&gateway->openapi);
 	router_free(gateway->router);
 	free(gateway);

@@ -4,6 +4,7 @@
 /* The gateway process: what its modules share, and its wiring. */
 
 #include "gateway/http.h"
+#include "gateway/rate.h"
 #include "gateway/request_id.h"
 #include "gateway/route.h"
 #include "gateway/traffic.h"
@@ -25,6 +26,7 @@ struct gateway {
 	struct bus_client *services[ROUTE_SERVICES];
 	struct calls *calls;
 	struct traffic *traffic;
+	struct rate *rate;
 	struct metrics metrics;
 	struct request_ids request_ids;
 	struct buffer openapi; /* the document, made once */

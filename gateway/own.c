@@ -10,11 +10,14 @@
 /* clang-format off */
 static const struct route routes[] = {
 	{ROUTE_GET, "/healthz", ROUTE_GATEWAY, "gateway.health", ROUTE_CALL,
-	 .flags = ROUTE_OPEN, .summary = "Whether the gateway runs"},
+	 .flags = ROUTE_OPEN | ROUTE_UNLIMITED,
+	 .summary = "Whether the gateway runs"},
 	{ROUTE_GET, "/readyz", ROUTE_GATEWAY, "gateway.ready", ROUTE_CALL,
-	 .flags = ROUTE_OPEN, .summary = "Whether everything is ready"},
+	 .flags = ROUTE_OPEN | ROUTE_UNLIMITED,
+	 .summary = "Whether everything is ready"},
 	{ROUTE_GET, "/metrics", ROUTE_GATEWAY, "gateway.metrics", ROUTE_CALL,
-	 .flags = ROUTE_OPEN, .summary = "Counters, for Prometheus"},
+	 .flags = ROUTE_OPEN | ROUTE_UNLIMITED,
+	 .summary = "Counters, for Prometheus"},
 	{ROUTE_GET, "/api/openapi.json", ROUTE_GATEWAY, "gateway.openapi",
 	 ROUTE_CALL, .flags = ROUTE_OPEN, .summary = "This document"},
 };

@@ -60,6 +60,8 @@ enum route_flag {
 				* and the cookie is taken for a bearer token */
 	ROUTE_ITEMS = 1 << 6,  /* the answer is {count, items} of `answer` */
 	ROUTE_BARE_ITEMS = 1 << 7, /* the answer is {items} of `answer` */
+	ROUTE_UNLIMITED = 1 << 8,  /* rate_limit does not hold: asked by those
+				    * who watch the process */
 };
 
 struct route {

@@ -54,6 +54,9 @@
 	  "how long a client may take to send a request or stay idle")         \
 	X(HTTP_IN_FLIGHT_MAX, "http_in_flight_max", CONFIG_INT, "4096", 1,     \
 	  100000, "REST calls at work at once; further ones are answered 503") \
+	X(RATE_LIMIT, "rate_limit", CONFIG_INT, "5000", 0, 1000000,            \
+	  "REST calls a minute for each token, and for each address without "  \
+	  "one; further ones are answered 429; 0: no limit")                   \
 	X(CALL_DEADLINE_MS, "call_deadline_ms", CONFIG_INT, "5000", 10,        \
 	  600000, "how long a REST call waits for its service")                \
 	X(EXPORT_DEADLINE_MS, "export_deadline_ms", CONFIG_INT, "30000", 10,   \

@@ -225,6 +225,8 @@ class Suite:
             "http_port": self._port,
             "admin_file": self.state / "admin",
             "secret_key_file": self.state / "secret.key",
+            # Tests are faster than a client may be.
+            "rate_limit": 0,
         } | self._settings | settings
         return clean_environment() | {"LSAN_OPTIONS": SUPPRESSIONS} | {
             f"TRUNKLINE_{key.upper()}": str(value)

@@ -44,6 +44,7 @@ Test(config, defaults)
 
 	cr_assert_eq(load(NULL, &config, NULL), ERR_OK);
 	cr_expect_eq(config_int(config, CONFIG_HTTP_PORT), 8887);
+	cr_expect_eq(config_int(config, CONFIG_RATE_LIMIT), 5000);
 	cr_expect_str_eq(config_str(config, CONFIG_HTTP_HOST), "0.0.0.0");
 	cr_expect(config_bool(config, CONFIG_ACCESS_LOG));
 	config_free(config);

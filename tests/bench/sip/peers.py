@@ -181,6 +181,8 @@ class Trunkline(servers.Suite):
             [self.checkout / 'deploy' / 'run', '--detach',
              '--http_host=127.0.0.1', f'--http_port={self.port}',
              f'--sip_port={self.ports["udp"]}',
+             # Accounts are made faster than one client may
+             '--rate_limit=0',
              f'--redis_url=redis://127.0.0.1:{self.redis.port}'],
             check=True, stdout=subprocess.DEVNULL,
             timeout=servers.START_DEADLINE_S)
