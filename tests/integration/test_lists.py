@@ -414,6 +414,17 @@ def test_export_of_nothing_but_defaults(api):
     assert rows == [COLUMNS, [cell_of(made[name]) for name in COLUMNS]]
 
 
+@pytest.mark.parametrize("text, cell", [
+    ("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("+cmd|' /C x'!A0", None),
+    ("-1+2", "'-1+2"), ('="a,b"', None), ("+4930123456", "+4930123456"),
+    ("-5", "-5"), ("a=1", "a=1")])
+def test_export_has_no_formulas(api, text, cell):
+    brand = unique("Export")
+    create(api, minimal(brand=brand, username=text))
+    (row,) = exported(api, filter=f"brand eq '{brand}'")[1:]
+    assert row[COLUMNS.index("username")] == (cell or f"'{text}")
+
+
 def test_export_has_no_password(api):
     body = full(brand=unique("Export"))
     create(api, body)
