@@ -154,6 +154,9 @@ struct resource_constraint {
 	const char *field;  /* the field to name, or NULL */
 	const char *text;   /* "hostname and auth_id are taken" */
 	enum err_code code; /* ERR_OK: as the database's error says */
+	/* Kinds of callers (principal_acts()) that are told this text even
+	 * where the database's own words say more: they are of others. */
+	unsigned terse;
 };
 
 /* What differs from all other resources and is a rule over several fields:

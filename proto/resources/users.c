@@ -383,6 +383,10 @@ static const struct resource_constraint constraints[] = {
 	 "another user has this extension_number"},
 	{"tenants_deleting", NULL,
 	 "the tenant is being deleted, or its dealer is disabled"},
+	/* Whose quota it is, and how large, is no tenant's business. */
+	{"dealers_max_extensions", NULL,
+	 "the dealer of the tenant has all the extensions it may have",
+	 .terse = PRINCIPAL_TENANT},
 };
 
 static const struct field policy_fields[] = {

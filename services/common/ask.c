@@ -126,13 +126,14 @@ static void on_sessions_ended(void *arg, enum err_code code)
 {
 	struct ask *ask = arg;
 
-	/* Half done: the caller has to know which half. */
-	if (code)
-		ask_refuse(ask, ERR_LOST,
-			   "the account was changed; whether all of its "
-			   "sessions were ended is unknown");
-	else
+	struct err err = {0};
+
+	if (code == ERR_OK) {
 		bus_reply_ok(ask->call, ask->version);
+		return;
+	}
+	session_end_unknown(&err);
+	bus_reply_error(ask->call, &err);
 }
 
 void ask_end_sessions(struct ask *ask, struct cache *cache, int64_t id,

@@ -2,6 +2,7 @@
 
 #include "proto/mem.h"
 #include "services/common/process.h"
+#include "services/common/session.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -23,6 +24,26 @@ struct running {
 	struct bus_server *server;
 	struct loop_timer *sweep;
 };
+
+static void on_sessions_ended(void *arg, enum err_code code)
+{
+	struct resource_change *change = arg;
+	struct err err = {0};
+
+	if (code == ERR_OK) {
+		resource_change_answer(change);
+		return;
+	}
+	session_end_unknown(&err);
+	bus_reply_error(change->call, &err);
+}
+
+void resource_change_end_sessions(struct resource_change *change)
+{
+	session_end_all(change->service->cache, change->id,
+			bus_call_left_ms(change->call), on_sessions_ended,
+			change);
+}
 
 static const char *not_ready(void *service)
 {

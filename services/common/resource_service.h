@@ -67,6 +67,10 @@ struct resource_hooks {
 void resource_change_go_on(struct resource_change *change);
 void resource_change_answer(struct resource_change *change);
 
+/* Ends every session of the account that was changed (session_end_all(), of a
+ * kind with sessions), then answers: ERR_LOST where they may not have ended. */
+void resource_change_end_sessions(struct resource_change *change);
+
 struct resource_service_kind {
 	const char *name; /* "provider": bus address, log */
 	const char *role; /* PostgreSQL's, where the URL names no user */

@@ -212,6 +212,8 @@ void resource_run_query(struct resource_work *work, enum database_lane lane,
 void resource_refuse(const struct resource *r, struct bus_call *call,
 		     const struct database_error *error)
 {
+	const unsigned acts =
+		principal_acts(&bus_call_request(call)->principal);
 	struct err err;
 
 	err_code_set(&err, error->code);
@@ -220,8 +222,9 @@ void resource_refuse(const struct resource *r, struct bus_call *call,
 	for (size_t i = 0; i < r->constraint_count; i++) {
 		const struct resource_constraint *c = &r->constraints[i];
 		/* What the database made for this case knows more. */
-		const char *text =
-			error->text[0] != '\0' ? error->text : c->text;
+		const char *text = error->text[0] != '\0' && !(c->terse & acts)
+					   ? error->text
+					   : c->text;
 
 		if (strcmp(c->name, error->constraint) != 0)
 			continue;

@@ -694,3 +694,10 @@ void session_end_acting(struct cache *cache, int64_t id, int64_t tenant_id,
 	key_of_id(call->all, id);
 	run_list(call);
 }
+
+enum err_code session_end_unknown(struct err *err)
+{
+	return err_set(err, ERR_LOST,
+		       "the account was changed; whether all of its sessions "
+		       "were ended is unknown");
+}

@@ -81,6 +81,10 @@ void session_act_as(struct cache *cache, struct slice access_token,
 		    int64_t tenant_id, uint32_t deadline_ms,
 		    session_done_fn *done, void *arg);
 
+/* What the caller of a change is told where session_end_...() failed after it:
+ * half of it was done, and it has to know which half. Returns ERR_LOST. */
+enum err_code session_end_unknown(struct err *err);
+
 /* Ends every session that there is when it is called, and those made from them
  * meanwhile, of a principal, or of all of a tenant or a dealer: ids are those
  * of trunkline.next_id(), unique over all of them. */

@@ -1,8 +1,6 @@
 #include "services/dealer/rules.h"
 
 #include "proto/resources/dealers.h"
-#include "services/common/log.h"
-#include "services/common/session.h"
 
 /* What a write of tenant_full_access depends on; in the call's arena. */
 struct access {
@@ -101,17 +99,6 @@ void rules_before(struct resource_change *change)
 					   : 0);
 }
 
-static void on_ended(void *arg, enum err_code code)
-{
-	struct resource_change *change = arg;
-
-	if (code)
-		log_event(LOG_ERROR, "dealer.sessions_left",
-			  LOG_INT("id", change->id),
-			  LOG_STR("reason", err_text(code)));
-	resource_change_answer(change);
-}
-
 static bool ends_sessions(const struct resource_change *change)
 {
 	const struct value *values = change->values;
@@ -130,9 +117,7 @@ static bool ends_sessions(const struct resource_change *change)
 void rules_after(struct resource_change *change)
 {
 	if (ends_sessions(change))
-		session_end_all(change->service->cache, change->id,
-				bus_call_left_ms(change->call), on_ended,
-				change);
+		resource_change_end_sessions(change);
 	else
 		resource_change_answer(change);
 }

@@ -1,8 +1,6 @@
 #include "services/tenant/rules.h"
 
 #include "proto/resources/tenants.h"
-#include "services/common/log.h"
-#include "services/common/session.h"
 #include "services/tenant/tenant.h"
 
 static struct value *value_of(const struct resource_change *change,
@@ -74,17 +72,6 @@ void rules_before(struct resource_change *change)
 	resource_change_go_on(change);
 }
 
-static void on_sessions(void *arg, enum err_code code)
-{
-	struct resource_change *change = arg;
-
-	if (code != ERR_OK)
-		log_event(LOG_WARN, "tenant.sessions_stay",
-			  LOG_INT("tenant", change->id),
-			  LOG_STR("error", err_name(code)));
-	resource_change_answer(change);
-}
-
 void rules_after(struct resource_change *change)
 {
 	const struct value *enabled = value_of(change, "enabled");
@@ -94,6 +81,5 @@ void rules_after(struct resource_change *change)
 		resource_change_answer(change);
 		return;
 	}
-	session_end_all(change->service->cache, change->id,
-			bus_call_left_ms(change->call), on_sessions, change);
+	resource_change_end_sessions(change);
 }

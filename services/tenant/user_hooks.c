@@ -3,8 +3,6 @@
 #include "services/tenant/user.h"
 
 #include "proto/resources/users.h"
-#include "services/common/log.h"
-#include "services/common/session.h"
 #include "services/tenant/password_rules.h"
 
 static struct slice text_of(const struct resource_change *change,
@@ -86,26 +84,11 @@ static bool disables(const struct resource_change *change)
 	       !change->values[enabled].boolean;
 }
 
-static void on_sessions_ended(void *arg, enum err_code code)
-{
-	struct resource_change *change = arg;
-
-	/* A refresh looks the account up again, so that what is left ends with
-	 * its access token. */
-	if (code != ERR_OK)
-		log_event(LOG_ERROR, "user.sessions_left",
-			  LOG_INT("user", change->id),
-			  LOG_STR("code", err_name(code)));
-	resource_change_answer(change);
-}
-
 void user_after(struct resource_change *change)
 {
 	if (change->kind != EVENT_DESTROYED && !disables(change)) {
 		resource_change_answer(change);
 		return;
 	}
-	session_end_all(change->service->cache, change->id,
-			bus_call_left_ms(change->call), on_sessions_ended,
-			change);
+	resource_change_end_sessions(change);
 }
