@@ -2,6 +2,7 @@
 
 #include "proto/resources/dealers.h"
 #include "services/common/bus_record.h"
+#include "services/common/lockout.h"
 #include "services/common/log.h"
 #include "services/common/resource_service.h"
 
@@ -25,6 +26,7 @@ struct change {
 	struct slice new_password;
 	const char *field;    /* of the new password */
 	const char *old_hash; /* or NULL */
+	bool good;	      /* the old password */
 };
 
 static struct change *change_new(void *service, struct bus_call *call,
@@ -210,19 +212,41 @@ void account_password(void *service, struct bus_call *call)
 		"SELECT 1 FROM dealer.dealers t WHERE " IN_SCOPE, on_seen);
 }
 
-static void on_old_checked(void *arg, bool good, const char *hash)
+static void refuse_old(struct change *change)
 {
-	struct change *change = arg;
 	struct err err = {0};
 
-	(void)hash;
-	if (good) {
-		hash_new(change);
-		return;
-	}
 	log_change(change, LOG_WARN, "dealer.password_refused");
 	err_field(&err, "old_password", "is not the password");
 	bus_reply_error(change->ask.call, &err);
+}
+
+static void on_told(void *arg, const struct lockout_verdict *verdict,
+		    enum err_code code)
+{
+	struct change *change = arg;
+
+	if (!lockout_admits(change->ask.call, verdict, code))
+		return;
+	if (change->good)
+		hash_new(change);
+	else
+		refuse_old(change);
+}
+
+/* Counted with the sign-ins: who has but a session must not find out the
+ * password by trying. */
+static void on_old_checked(void *arg, bool good, const char *hash)
+{
+	struct change *change = arg;
+	const struct resource_service *service = change->ask.service;
+	struct bus_call *call = change->ask.call;
+
+	(void)hash;
+	change->good = good;
+	lockout_tell(service->cache, bus_call_request(call)->principal.address,
+		     good ? LOCKOUT_PASSED : LOCKOUT_FAILED,
+		     bus_call_left_ms(call), on_told, change);
 }
 
 static void on_hash_found(void *arg, const struct database_result *result,

@@ -30,13 +30,16 @@ struct sign_in {
 	enum err_code refusal; /* why the session that was made ends */
 };
 
+/* The name is the account's: what was typed there may be a password. */
 static void log_sign_in(const struct sign_in *sign_in, enum log_level level,
 			const char *event)
 {
 	const struct request *request = bus_call_request(sign_in->call);
+	const struct account *account = sign_in->account;
 
 	log_event(level, event, LOG_SLICE("request", request->request_id),
-		  LOG_SLICE("name", sign_in->request.name),
+		  LOG_SLICE("name", account ? account->principal.name
+					    : slice_str(NULL)),
 		  LOG_SLICE("domain", sign_in->request.domain),
 		  LOG_SLICE("address", request->principal.address));
 }

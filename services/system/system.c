@@ -35,19 +35,9 @@ enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 bool system_admits(struct system *system, struct bus_call *call,
 		   const struct lockout_verdict *verdict, enum err_code code)
 {
-	struct err err;
-
-	if (code) {
-		bus_reply_code(call, code);
-		return false;
-	}
-	if (verdict->left_s == 0)
-		return true;
-	system->locked++;
-	err_set(&err, ERR_RATE_LIMITED, "too many failed sign-ins");
-	err.retry_after_s = verdict->left_s;
-	bus_reply_error(call, &err);
-	return false;
+	if (!code && verdict->left_s > 0)
+		system->locked++;
+	return lockout_admits(call, verdict, code);
 }
 
 static const char *not_ready(void *service)

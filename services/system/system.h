@@ -32,6 +32,7 @@
 #include "services/common/cache.h"
 #include "services/common/config.h"
 #include "services/common/database.h"
+#include "services/common/lockout.h"
 #include "services/common/loop.h"
 #include "services/common/metrics.h"
 #include "services/common/passwords.h"
@@ -39,7 +40,6 @@
 #include "services/common/resource.h"
 #include "services/system/first.h"
 #include "services/system/info.h"
-#include "services/system/lockout.h"
 #include "services/system/retention.h"
 
 #include <stdbool.h>
@@ -65,8 +65,7 @@ struct system {
 
 extern const struct process_kind system_process;
 
-/* Whether the source of a call may try a password, as lockout_tell() said.
- * False: it may not, or that is not known, and the call was answered. */
+/* lockout_admits() that counts who is refused. */
 bool system_admits(struct system *system, struct bus_call *call,
 		   const struct lockout_verdict *verdict, enum err_code code);
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from objects import broken_fields, error_of, unique
-from suite import Suite
+from suite import SERVICES, Suite
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,}")
 TOKEN_SET = ["token_type", "access_token", "refresh_token", "expires_in"]
@@ -436,6 +436,30 @@ def test_passwords_and_tokens_are_in_no_log(suite, credentials, tokens):
     for name in ["gateway", "system", "provider", "postgres", "redis"]:
         for secret in secrets:
             assert secret not in suite.logs(name)
+
+
+@pytest.mark.parametrize("domain", [None, "tenant.example"])
+def test_unknown_names_are_in_no_log(suite, domain):
+    """People type passwords there."""
+    request_id, name = unique("request"), unique("typed-By-Mistake")
+    check_refused(suite.stranger().post(
+        "/api/auth/sign_in", headers={"X-Request-Id": request_id},
+        json={"username": name, "password": "wrong", "domain": domain}))
+    (line,) = suite.log_lines("system", "event=auth.refused",
+                              f"request={request_id}")
+    assert " name=" not in line
+    for process in [*SERVICES, "postgres", "redis"]:
+        assert name not in suite.logs(process)
+
+
+def test_known_names_are_in_the_log(suite):
+    request_id = unique("request")
+    check_refused(suite.stranger().post(
+        "/api/auth/sign_in", headers={"X-Request-Id": request_id},
+        json={"username": suite.admin_name, "password": "wrong"}))
+    assert suite.log_lines("system", "event=auth.refused",
+                           f"request={request_id}",
+                           f"name={suite.admin_name} ")
 
 
 def test_tokens_are_not_in_redis(suite, tokens):

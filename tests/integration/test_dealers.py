@@ -502,6 +502,41 @@ def test_own_password(suite, api):
     sign_in(suite, one.name, OTHER_PASSWORD)
 
 
+def test_lockout_by_wrong_old_passwords(suite, api):
+    """Counted with the sign-ins of the address, and of it alone."""
+    session, one = sign_in_dealer(suite, api)
+    stranger = suite.stranger()
+    stranger.headers["Authorization"] = f"Bearer {session.token}"
+    good = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
+    for _ in range(5):
+        answer = stranger.post("/api/dealer/password",
+                               json=good | {"old_password": "wr0ng-One"})
+        assert broken_fields(answer) == ["old_password"]
+    for where, body in [
+            ("/api/dealer/password", good),
+            ("/api/auth/sign_in", {"username": one.name,
+                                   "password": PASSWORD})]:
+        answer = stranger.post(where, json=body)
+        error_of(answer, 429, "RATE_LIMITED")
+        assert int(answer.headers["Retry-After"]) > 0
+    sign_in(suite, one.name)
+    assert session.post("/api/dealer/password", json=good).status_code == 200
+
+
+def test_right_old_password_forgives(suite, api):
+    session, one = sign_in_dealer(suite, api)
+    stranger = suite.stranger()
+    for old, new in [(PASSWORD, OTHER_PASSWORD), (OTHER_PASSWORD, PASSWORD)]:
+        stranger.headers["Authorization"] = f"Bearer {session.token}"
+        for _ in range(4):
+            answer = stranger.post("/api/dealer/password", json={
+                "old_password": "wr0ng-One", "new_password": new})
+            assert broken_fields(answer) == ["old_password"]
+        assert stranger.post("/api/dealer/password", json={
+            "old_password": old, "new_password": new}).status_code == 200
+        session = sign_in(suite, one.name, new)
+
+
 def test_what_is_done_is_audited(suite, api):
     session, one = sign_in_dealer(suite, api)
     below = make_dealer(session, level="RESELLER")

@@ -1,4 +1,4 @@
-#include "services/system/lockout.h"
+#include "services/common/lockout.h"
 
 #include "proto/mem.h"
 
@@ -113,4 +113,21 @@ void lockout_tell(struct cache *cache, struct slice address,
 	};
 
 	cache_script(cache, script, words, 5, 1, deadline_ms, on_script, tell);
+}
+
+bool lockout_admits(struct bus_call *call,
+		    const struct lockout_verdict *verdict, enum err_code code)
+{
+	struct err err;
+
+	if (code) {
+		bus_reply_code(call, code);
+		return false;
+	}
+	if (verdict->left_s == 0)
+		return true;
+	err_set(&err, ERR_RATE_LIMITED, "too many failed sign-ins");
+	err.retry_after_s = verdict->left_s;
+	bus_reply_error(call, &err);
+	return false;
 }

@@ -1,18 +1,21 @@
-#ifndef SYSTEM_LOCKOUT_H
-#define SYSTEM_LOCKOUT_H
+#ifndef COMMON_LOCKOUT_H
+#define COMMON_LOCKOUT_H
 
 /*
- * Who guesses passwords is shut out: failed sign-ins are counted per source
- * address in Redis (`signin:<address>`), so that every replica counts the same
- * and a restart forgets nothing. An IPv6 source is its /64, since one host has
- * all of that.
+ * Who guesses passwords is shut out: failed sign-ins, and wrong old passwords
+ * of those who change theirs, are counted per source address in Redis
+ * (`signin:<address>`), so that every service and replica counts the same and a
+ * restart forgets nothing. An IPv6 source is its /64, since one host has all of
+ * that.
  *
  * A sign-in asks before the password is looked at and tells the outcome
- * afterwards; a right password that comes after too many wrong ones, sent at
- * the same time, is refused as well.
+ * afterwards, a change of a password only the latter; a right password that
+ * comes after too many wrong ones, sent at the same time, is refused as well.
  */
 
+#include "proto/error.h"
 #include "proto/slice.h"
+#include "services/common/bus_server.h"
 #include "services/common/cache.h"
 
 #include <stdbool.h>
@@ -50,6 +53,12 @@ typedef void lockout_fn(void *arg, const struct lockout_verdict *verdict,
 void lockout_tell(struct cache *cache, struct slice address,
 		  enum lockout_event event, uint32_t deadline_ms,
 		  lockout_fn *done, void *arg);
+
+/* Whether the source of a call may try a password, or go on with one that was
+ * right, as lockout_tell() said. False: it may not, or that is not known, and
+ * the call was answered. */
+bool lockout_admits(struct bus_call *call,
+		    const struct lockout_verdict *verdict, enum err_code code);
 
 enum { LOCKOUT_KEY_BYTES = 64 };
 
