@@ -488,9 +488,13 @@ enum err_code outbound_new(const struct outbound_options *options,
 
 static void entries_free(struct outbound *outbound)
 {
-	for (struct id_node *node;
-	     (node = id_table_next(&outbound->table, NULL));)
+	struct id_node *next;
+
+	for (struct id_node *node = id_table_next(&outbound->table, NULL); node;
+	     node = next) {
+		next = id_table_next(&outbound->table, node);
 		entry_free((struct entry *)node);
+	}
 }
 
 void outbound_stop(struct outbound *outbound)

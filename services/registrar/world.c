@@ -813,11 +813,16 @@ void world_free(struct world *world)
 	bus_client_free(world->transport);
 	bus_client_free(world->tenant);
 	loop_timer_free(world->patience);
-	for (struct id_node *node;
-	     (node = id_table_next(&world->trunks, NULL));)
+	struct id_node *next;
+
+	for (struct id_node *node = id_table_next(&world->trunks, NULL); node;
+	     node = next) {
+		next = id_table_next(&world->trunks, node);
 		trunk_end(world, (struct trunk *)node);
-	for (struct id_node *node;
-	     (node = id_table_next(&world->transports, NULL));) {
+	}
+	for (struct id_node *node = id_table_next(&world->transports, NULL);
+	     node; node = next) {
+		next = id_table_next(&world->transports, node);
 		id_table_remove(&world->transports, node);
 		free(node);
 	}

@@ -165,17 +165,14 @@ static void append_vias(struct buffer *out, const struct sip_message *request,
 			const struct sip_host *source)
 {
 	const struct sip_header *line = sip_message_first(request, SIP_VIA);
-	struct slice rest = line ? line->value : (struct slice){0};
-	struct sip_via top;
 
 	/* A broken Via is given back as it is. */
-	if (line && source->kind != SIP_HOST_NONE &&
-	    sip_via_next(&rest, &top) == ERR_OK) {
+	if (request->via_code == ERR_OK && source->kind != SIP_HOST_NONE) {
 		sip_build_begin(out, SIP_VIA);
-		append_top_via(out, &top, source);
-		if (rest.size > 0)
+		append_top_via(out, &request->via, source);
+		if (request->via_rest.size > 0)
 			LITERAL(out, ", ");
-		sip_build_text(out, rest);
+		sip_build_text(out, request->via_rest);
 		sip_build_line_end(out);
 		line = sip_message_next(request, line);
 	}

@@ -48,17 +48,20 @@ typedef const char *(*checker_fn)(const struct sip_message *message);
 /* A line without a value is no topmost Via, whatever the next line has. */
 static const char *check_vias(const struct sip_message *message)
 {
-	const struct sip_header *top = sip_message_first(message, SIP_VIA);
 	struct sip_list list = sip_list_of(message, SIP_VIA);
 	struct sip_via via;
-	size_t count = 0;
+	size_t count = 1;
 	enum err_code code;
 
+	if (message->via_code == ERR_NOT_FOUND)
+		return "Missing Via";
+	if (message->via_code != ERR_OK)
+		return "Bad Via";
+	list.rest = message->via_rest;
+	list.left--;
 	while ((code = sip_list_via(&list, &via)) == ERR_OK)
 		count++;
-	if (!top)
-		return "Missing Via";
-	if (code != ERR_NOT_FOUND || top->value.size == 0)
+	if (code != ERR_NOT_FOUND)
 		return "Bad Via";
 	/* RFC 3261 8.1.3.3: a response that is ours has the one Via we put
 	 * there. */

@@ -168,6 +168,25 @@ static void read_body(struct slice rest, enum sip_framing framing,
 	}
 }
 
+static void read_via(struct sip_message *out)
+{
+	out->via_rest = sip_message_value(out, SIP_VIA);
+	out->via_code = ERR_NOT_FOUND;
+	if (out->via_rest.data)
+		out->via_code =
+			sip_via_next(&out->via_rest, &out->via) == ERR_OK
+				? ERR_OK
+				: ERR_MALFORMED;
+}
+
+static void read_to(struct sip_message *out)
+{
+	const struct sip_header *header = sip_message_first(out, SIP_TO);
+
+	out->to_code = header ? sip_address_decode(header->value, &out->to)
+			      : ERR_NOT_FOUND;
+}
+
 enum err_code sip_message_parse(struct slice bytes, enum sip_framing framing,
 				struct sip_message *out)
 {
@@ -191,9 +210,12 @@ enum err_code sip_message_parse(struct slice bytes, enum sip_framing framing,
 
 	if (code == ERR_OK)
 		code = read_headers(&c, out);
-	if (code == ERR_OK)
-		read_body(cursor_rest(&c), framing, out);
-	return code;
+	if (code != ERR_OK)
+		return code;
+	read_body(cursor_rest(&c), framing, out);
+	read_via(out);
+	read_to(out);
+	return ERR_OK;
 }
 
 static const struct sip_header *header_at(const struct sip_message *message,
@@ -233,11 +255,9 @@ enum err_code sip_message_uri(const struct sip_message *message,
 enum err_code sip_message_via(const struct sip_message *message,
 			      struct sip_via *out)
 {
-	struct slice value = sip_message_value(message, SIP_VIA);
-
-	if (!value.data)
-		return ERR_NOT_FOUND;
-	return sip_via_next(&value, out) == ERR_OK ? ERR_OK : ERR_MALFORMED;
+	if (message->via_code != ERR_NOT_FOUND)
+		*out = message->via;
+	return message->via_code;
 }
 
 enum err_code sip_message_address(const struct sip_message *message,
@@ -246,7 +266,12 @@ enum err_code sip_message_address(const struct sip_message *message,
 {
 	const struct sip_header *header = sip_message_first(message, name);
 
-	return header ? sip_address_decode(header->value, out) : ERR_NOT_FOUND;
+	if (!header)
+		return ERR_NOT_FOUND;
+	if (name != SIP_TO)
+		return sip_address_decode(header->value, out);
+	*out = message->to;
+	return message->to_code;
 }
 
 enum err_code sip_message_cseq(const struct sip_message *message,

@@ -5,7 +5,8 @@
  * One SIP message as views over the bytes it was received in (RFC 3261 7).
  *
  * Parsing splits start line, header lines and body and knows the names; what
- * is in a header is decoded when it is asked for. Nothing is copied, allocated
+ * is in a header is decoded when it is asked for, but for the topmost Via and
+ * To: both are asked for again and again. Nothing is copied, allocated
  * or written: the bytes have to outlive the struct. Parsing is linear in the
  * bytes; each accessor is linear in the lines it looks at.
  *
@@ -66,6 +67,12 @@ struct sip_message {
 
 	struct slice body;
 
+	/* As sip_message_via() and sip_message_address() give them. */
+	enum err_code via_code, to_code;
+	struct sip_via via;
+	struct slice via_rest; /* of its line, behind its comma */
+	struct sip_address to;
+
 	/* A fault that leaves enough to answer the sender with: the status to
 	 * refuse with and why. 0 and NULL: none. check.h acts on it. */
 	unsigned fault_status;
@@ -98,7 +105,8 @@ const struct sip_header *sip_message_next(const struct sip_message *message,
 struct slice sip_message_value(const struct sip_message *message,
 			       enum sip_header_name name);
 
-/* The next ones decode on each call: keep what you need again. All return
+/* The next ones decode on each call, but for the topmost Via and To: keep what
+ * you need again. All return
  * ERR_NOT_FOUND where the header is missing, ERR_MALFORMED where it is broken.
  */
 

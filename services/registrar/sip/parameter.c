@@ -172,15 +172,20 @@ void sip_quoted_append(struct buffer *out, struct slice escaped)
 
 void sip_quote_append(struct buffer *out, struct slice text)
 {
-	buffer_append_char(out, '"');
-	for (size_t i = 0; i < text.size; i++) {
-		char c = text.data[i];
+	struct cursor c = cursor_of(text);
 
-		if (c == '"' || c == '\\')
+	buffer_append_char(out, '"');
+	for (;;) {
+		buffer_append_slice(out, cursor_span(&c, CH_QUOTED));
+		if (cursor_ended(&c))
+			break;
+		char special = *c.at++;
+
+		if (special == '"' || special == '\\')
 			buffer_append_char(out, '\\');
-		else if (!char_is(c, CH_QUOTED))
-			c = ' ';
-		buffer_append_char(out, c);
+		else
+			special = ' ';
+		buffer_append_char(out, special);
 	}
 	buffer_append_char(out, '"');
 }
