@@ -111,7 +111,7 @@ struct cache {
 	uint64_t errors_total;
 	uint64_t reconnects_total;
 	uint64_t connected;
-	bool was_ready;
+	uint64_t connections; /* there have been */
 };
 
 /* A look-up of the host on a pool thread. */
@@ -462,7 +462,7 @@ static void tell_outage(struct cache *cache)
 		return;
 	cache->outage_told = true;
 	log_event(LOG_WARN,
-		  cache->was_ready ? "cache.lost" : "cache.unreachable",
+		  cache->connections > 0 ? "cache.lost" : "cache.unreachable",
 		  LOG_STR("reason", cache->reason));
 }
 
@@ -502,9 +502,8 @@ static void go_ready(struct cache *cache)
 	loop_timer_stop(cache->retry);
 	cache->retry_ms = RETRY_FIRST_MS;
 	cache->outage_told = false;
-	if (cache->was_ready)
+	if (cache->connections++ > 0)
 		cache->reconnects_total++;
-	cache->was_ready = true;
 	log_event(LOG_INFO, "cache.connected", LOG_STR("host", cache->url.host),
 		  LOG_STR("path", cache->url.path));
 	send_waiting(cache);
@@ -729,6 +728,18 @@ void cache_free(struct cache *cache)
 bool cache_ready(const struct cache *cache)
 {
 	return cache->state == READY;
+}
+
+uint64_t cache_connection(const struct cache *cache)
+{
+	return cache->state == READY ? cache->connections : 0;
+}
+
+/* Those that wait are none in READY. */
+bool cache_takes(const struct cache *cache, uint64_t connection, size_t count)
+{
+	return connection != 0 && cache_connection(cache) == connection &&
+	       !cache->freeing && cache->held + count <= CACHE_QUEUE_MAX;
 }
 
 bool cache_idle(const struct cache *cache)

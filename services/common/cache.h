@@ -57,6 +57,14 @@ bool cache_ready(const struct cache *cache);
 /* No command waits or is in flight. */
 bool cache_idle(const struct cache *cache);
 
+/* The number of the present connection, each has another; 0: there is none. */
+uint64_t cache_connection(const struct cache *cache);
+
+/* Whether so many commands, run one after the other now, go out on this
+ * connection and on no other, with none of anybody else's between them: what
+ * WATCH and MULTI need. */
+bool cache_takes(const struct cache *cache, uint64_t connection, size_t count);
+
 /* Sends one command; its words are copied. done may be NULL. */
 void cache_run(struct cache *cache, const struct slice *words, size_t count,
 	       uint32_t deadline_ms, cache_done_fn *done, void *arg);

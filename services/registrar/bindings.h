@@ -5,23 +5,28 @@
  * The bindings of all addresses of record, in Redis: what several registrars
  * share and what a registrar that was killed finds again.
  *
- *   binding:<address of record>   a value of binding.h; TTL: the longest of
- *                                 its contacts
+ *   binding:<address of record>   a value of binding.h, without a TTL: it says
+ *                                 itself when its contacts end
  *   bindings                      sorted set of these keys, all of score 0 and
  *                                 so in order of their bytes, for listing
  *   bindings:<id of a tenant>     the same of what is a tenant's: its users
  *                                 with score 0, its trunks with score 1
+ *   bindings:claim                whose changes these are; see
+ *                                 bindings_internal.h
  *
- * Every change is one atomic script, so that two registrars agree whoever
- * comes first. The refresh of the one contact a phone has, and its first
- * registration, are one trip; all that come in one turn of the loop share one
- * short script. Whatever is more is read,
- * decided here (binding_merge) and put back if the value is still what it was,
- * else decided anew.
+ * Every change is atomic, so that two registrars agree whoever comes first.
  *
- * The clock is that of Redis: the one that ends keys, and the same for
- * registrars whose own clocks are apart. A value that cannot be read counts as
- * absent, is logged and counted.
+ *   the refresh of what this one knows -> one write for all that gathered
+ *     (the one contact of a phone)        while the last was under way
+ *   the refresh or first registration  -> one script for all of a turn of the
+ *     of one contact                      loop, which compares
+ *   else, and where these do not fit   -> read, decided here (binding_merge)
+ *                                         and put back if the value is still
+ *                                         what it was, else decided anew
+ *
+ * The clock is that of Redis, the same for registrars whose own clocks are
+ * apart. A value that cannot be read counts as absent, is logged and counted.
+ * What has ended is taken out as lists are read; see sweep.h.
  */
 
 #include "services/common/cache.h"
@@ -88,8 +93,8 @@ typedef void bindings_list_fn(void *arg, const struct bindings_page *page,
 
 /* The addresses of record that have bindings, in the order of their bytes;
  * tenant_id: a tenant's alone, its users before its trunks, or 0; top: 1 to
- * BINDINGS_PAGE_MAX. Those that have ended are taken out of the list as it is
- * read: total counts what has ended on other pages. */
+ * BINDINGS_PAGE_MAX. Those that have ended are taken out as they are read:
+ * total counts what has ended on other pages. */
 void bindings_list(struct bindings *bindings, int64_t tenant_id, size_t skip,
 		   size_t top, uint32_t deadline_ms, bindings_list_fn *done,
 		   void *arg);

@@ -25,7 +25,8 @@ struct walk {
 struct sweep {
 	struct bindings *bindings;
 	const struct world *world;
-	struct loop_timer *timer; /* the next round */
+	struct loop_timer *timer;  /* the next round */
+	struct loop_timer *period; /* the next walk of all */
 	TAILQ_HEAD(, item) items;
 	size_t waiting;
 	TAILQ_HEAD(, walk) walks;
@@ -44,6 +45,11 @@ static void on_timer(void *arg)
 	round_begin(arg);
 }
 
+static void on_period(void *arg)
+{
+	sweep_all(arg);
+}
+
 struct sweep *sweep_new(struct loop *loop, struct bindings *bindings,
 			const struct world *world, struct metrics *metrics)
 {
@@ -52,6 +58,8 @@ struct sweep *sweep_new(struct loop *loop, struct bindings *bindings,
 	sweep->bindings = bindings;
 	sweep->world = world;
 	sweep->timer = loop_timer_new(loop, on_timer, sweep);
+	sweep->period = loop_timer_new(loop, on_period, sweep);
+	loop_timer_start(sweep->period, SWEEP_PERIOD_MS, SWEEP_PERIOD_MS);
 	TAILQ_INIT(&sweep->items);
 	TAILQ_INIT(&sweep->walks);
 	if (metrics)
@@ -86,6 +94,7 @@ void sweep_free(struct sweep *sweep)
 		free(walk);
 	}
 	loop_timer_free(sweep->timer);
+	loop_timer_free(sweep->period);
 	free(sweep);
 }
 
@@ -278,9 +287,9 @@ void sweep_tenant(struct sweep *sweep, int64_t tenant_id)
 
 	/* One that has not begun will see it. */
 	TAILQ_FOREACH(walk, &sweep->walks, link)
-	if (walk != sweep->walk && walk->skip == 0 &&
-	    walk->tenant_id == tenant_id)
-		return;
+		if (walk != sweep->walk && walk->skip == 0 &&
+		    walk->tenant_id == tenant_id)
+			return;
 	walk = mem_alloc(sizeof(*walk));
 	walk->tenant_id = tenant_id;
 	TAILQ_INSERT_TAIL(&sweep->walks, walk, link);

@@ -9,6 +9,10 @@
  *   an account is gone  --> its address of record -.
  *   a tenant is gone    --> walk its list ---------+--> at most SWEEP_ROUND at
  *   everything was read --> walk the whole list ---'    a time --> remove
+ *   every SWEEP_PERIOD_MS ----^
+ *
+ * Reading a list takes out of it what has ended; that is all a walk does for
+ * phones that were unplugged.
  *
  * Every registrar does so for itself: the others may not have heard yet, and
  * have let somebody in meanwhile. Twice does no harm. While Redis is away it
@@ -38,6 +42,10 @@ enum {
 
 	/* Until what Redis did not do is tried again. */
 	SWEEP_RETRY_MS = 1000,
+
+	/* What has ended takes memory of Redis for so long; to read a million
+	 * bindings takes some seconds of two CPUs. */
+	SWEEP_PERIOD_MS = 30 * 60 * 1000,
 };
 
 /* Both outlive it. metrics may be NULL. */

@@ -124,9 +124,17 @@ def make_certificate(folder):
     return crt, key
 
 
+def redis_bytes(*where):
+    text = subprocess.run(['redis-cli', *where, 'info', 'memory'], text=True,
+                          check=True, capture_output=True).stdout
+    lines = dict(line.split(':', 1) for line in text.splitlines()
+                 if ':' in line)
+    return int(lines['used_memory'])
+
+
 class Redis:
-    """A private one, with the settings of deploy/run, over TCP as Kamailio
-    can speak to it."""
+    """Kamailio's, with the settings of deploy/run, over TCP as Kamailio speaks
+    to it."""
 
     def __init__(self, folder, settings):
         self.port = free_port()
@@ -153,9 +161,7 @@ class Redis:
         return cpu_s(self.process.pid)
 
     def bytes(self):
-        lines = dict(line.split(':', 1) for line in
-                     self.ask('info', 'memory').splitlines() if ':' in line)
-        return int(lines['used_memory'])
+        return redis_bytes('-p', str(self.port))
 
     def stop(self):
         if self.process:
@@ -165,31 +171,27 @@ class Redis:
 
 
 class Trunkline(servers.Suite):
-    """The suite as deploy/run of a checkout starts it, on a Redis of ours."""
+    """The suite as deploy/run of a checkout starts it, its Redis too."""
 
     name = 'Trunkline'
     echo = False
 
-    def __init__(self, checkout, redis):
+    def __init__(self, checkout):
         super().__init__(checkout, free_port())
-        self.redis = redis
         self.ports = {name: free_port() for name in ('udp', 'tcp', 'tls')}
 
     def start(self):
-        self.redis.start()
         subprocess.run(
             [self.checkout / 'deploy' / 'run', '--detach',
              '--http_host=127.0.0.1', f'--http_port={self.port}',
              f'--sip_port={self.ports["udp"]}',
              # Accounts are made faster than one client may
-             '--rate_limit=0',
-             f'--redis_url=redis://127.0.0.1:{self.redis.port}'],
+             '--rate_limit=0'],
             check=True, stdout=subprocess.DEVNULL,
             timeout=servers.START_DEADLINE_S)
 
     def stop(self):
         subprocess.run([self.checkout / 'deploy' / 'stop'], check=True)
-        self.redis.stop()
 
     def listen(self, crt, key):
         """TCP and TLS beside the UDP that a fresh suite has."""
@@ -254,11 +256,11 @@ class Trunkline(servers.Suite):
     def cpu(self):
         return {'server': sum(cpu_s(self.pid(child)) for child in
                               ('registrar', 'provider', 'transport')),
-                'redis': self.redis.cpu_s()}
+                'redis': cpu_s(self.pid('redis'))}
 
     def bytes(self):
         return {'server': proportional_bytes([self.pid('registrar')]),
-                'redis': self.redis.bytes()}
+                'redis': redis_bytes('-s', self.run / 'redis.sock')}
 
 
 class Kamailio:
