@@ -816,8 +816,7 @@ void http_server_free(struct http_server *server)
 	http_server_stop(server);
 	server->ending = true;
 	struct connection *connection;
-	TAILQ_FOREACH(connection, &server->connections, link)
-	{
+	TAILQ_FOREACH(connection, &server->connections, link) {
 		int fd;
 
 		if (uv_fileno((uv_handle_t *)&connection->tcp, &fd) == 0)

@@ -348,8 +348,7 @@ static void sweep_sent(struct cache *cache, uint64_t now_ms)
 {
 	struct command *command;
 
-	TAILQ_FOREACH(command, &cache->sent, link)
-	{
+	TAILQ_FOREACH(command, &cache->sent, link) {
 		if (command->deadline_ms <= now_ms && !command->abandoned)
 			abandon(cache, command);
 	}

@@ -64,7 +64,8 @@ struct follow {
 	TAILQ_HEAD(, object) queue;
 	size_t queued;
 	LIST_HEAD(, asking) asking;
-	size_t pages; /* fetched now */
+	size_t pages;		/* fetched now */
+	struct waiting waiting; /* follow_ask() */
 	struct loop_timer *gather;
 	bool gathering; /* gather runs */
 	size_t owed;
@@ -238,10 +239,11 @@ static void object_end(struct follow *follow, struct object *object)
 	object_conclude(follow, object);
 	id_table_remove(&follow->objects, &object->node);
 	free(object);
-	if (!told)
-		return;
-	follow->known--;
-	follow->handlers.removed(follow->handlers.arg, id);
+	if (told) {
+		follow->known--;
+		follow->handlers.removed(follow->handlers.arg, id);
+	}
+	waiting_tell(&follow->waiting, id, ERR_OK);
 }
 
 /* ---- fetch ---- */
@@ -337,6 +339,8 @@ static void item_take(struct follow *follow, const struct asking *page,
 	 * false one keep us asking. */
 	if (object->wanted > object->version)
 		object_queue(follow, object);
+	waiting_tell(&follow->waiting, item->id,
+		     item->told ? ERR_OK : ERR_UNAVAILABLE);
 }
 
 /* A passing failure is made good when the service is back; of another the next
@@ -357,6 +361,8 @@ static void page_failed(struct follow *follow, const struct asking *page,
 		else
 			object_conclude(follow, object);
 	}
+	/* Nor are those who wait for others told anything soon. */
+	waiting_tell_all(&follow->waiting, ERR_UNAVAILABLE);
 	/* The others that were on their way fail for the same reason. */
 	if (passing && follow->paused)
 		return;
@@ -496,8 +502,7 @@ static void list_failed(struct follow *follow, const struct err *err)
  * may be gone: a fetch tells. */
 static void list_suspect(struct follow *follow)
 {
-	for (struct id_node *node = id_table_next(&follow->objects, NULL); node;
-	     node = id_table_next(&follow->objects, node)) {
+	ID_TABLE_FOREACH(node, &follow->objects) {
 		struct object *object = (struct object *)node;
 
 		if (object->proven != follow->list)
@@ -661,6 +666,22 @@ static void on_event(void *arg, const struct event *event)
 	pump(follow);
 }
 
+bool follow_ask(struct follow *follow, int64_t id, waiting_fn *fn, void *arg)
+{
+	struct object *object = object_find(follow, id);
+
+	if (follow->paused || waiting_full(&follow->waiting))
+		return false;
+	if (!object)
+		object = object_new(follow, id);
+	if (!object)
+		return false;
+	waiting_add(&follow->waiting, id, fn, arg);
+	object_want(follow, object, object->version);
+	pump(follow);
+	return true;
+}
+
 /* A replica is there, or there again: no reason to wait any longer. */
 static void on_stale(void *arg)
 {
@@ -764,18 +785,6 @@ enum err_code follow_new(struct loop *loop,
 	return ERR_OK;
 }
 
-static void objects_free(struct follow *follow)
-{
-	struct id_node *next;
-
-	for (struct id_node *node = id_table_next(&follow->objects, NULL); node;
-	     node = next) {
-		next = id_table_next(&follow->objects, node);
-		free(node);
-	}
-	id_table_fini(&follow->objects);
-}
-
 void follow_free(struct follow *follow)
 {
 	struct asking *asking;
@@ -791,7 +800,10 @@ void follow_free(struct follow *follow)
 	loop_timer_free(follow->due);
 	loop_timer_free(follow->retry);
 	loop_timer_free(follow->gather);
-	objects_free(follow);
+	ID_TABLE_FOREACH(node, &follow->objects)
+		free(node);
+	id_table_fini(&follow->objects);
+	waiting_fini(&follow->waiting);
 	arena_fini(&follow->names);
 	free(follow);
 }

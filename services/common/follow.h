@@ -28,6 +28,7 @@
 #include "services/common/bus_client.h"
 #include "services/common/loop.h"
 #include "services/common/metrics.h"
+#include "services/common/waiting.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -97,6 +98,13 @@ enum err_code follow_new(struct loop *loop,
 /* Ends it; nothing is told any more. Rows in metrics must not be read
  * afterwards. */
 void follow_free(struct follow *follow);
+
+/* Asks for an object now, as if an event had named it. fn is called once the
+ * consumer was told what the service says of it, or with ERR_UNAVAILABLE when
+ * the service could not be heard; never before this returned, nor after
+ * follow_free(). False: it cannot be asked for now, since the service is away
+ * or WAITING_MAX wait; fn is not called. */
+bool follow_ask(struct follow *follow, int64_t id, waiting_fn *fn, void *arg);
 
 /* A list was read to its end, and each object it named was told of or refused
  * by the service for a reason of its own. Stays true. */

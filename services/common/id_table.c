@@ -50,14 +50,10 @@ static void grow(struct id_table *table)
 	struct id_table larger = {.bits = table->buckets ? table->bits + 1
 							 : FIRST_BITS,
 				  .count = table->count};
-	struct id_node *next;
 
 	larger.buckets = mem_alloc(sizeof(void *) << larger.bits);
-	for (struct id_node *node = id_table_next(table, NULL); node;
-	     node = next) {
-		next = id_table_next(table, node);
+	ID_TABLE_FOREACH(node, table)
 		link_in(&larger, node);
-	}
 	free(table->buckets);
 	*table = larger;
 }

@@ -7,6 +7,7 @@
  * struct is an empty table. Nothing here fails: see proto/mem.h.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,5 +38,12 @@ void id_table_remove(struct id_table *table, struct id_node *node);
  * next was asked for. */
 struct id_node *id_table_next(const struct id_table *table,
 			      const struct id_node *node);
+
+/* Likewise, a loop over struct id_node *node, which it may remove and free. */
+#define ID_TABLE_FOREACH(node, table)                                          \
+	for (struct id_node *node = id_table_next(table, NULL),                \
+			    *node##_next = NULL;                               \
+	     node && (node##_next = id_table_next(table, node), true);         \
+	     node = node##_next)
 
 #endif

@@ -75,6 +75,24 @@ static void write_row(struct resource_work *work,
 	record_encode(work->store->resource->record, work->view, values, out);
 }
 
+/* A row as an item of a page. */
+typedef void row_fn(struct resource_work *work,
+		    const struct database_result *result, size_t row,
+		    size_t column, struct value *values, struct buffer *out);
+
+/* "items": the first rows, whose view begins in a column. */
+static void write_items(struct resource_work *work,
+			const struct database_result *result, size_t rows,
+			size_t column, row_fn *write, struct buffer *out)
+{
+	struct value *values = resource_values_new(work);
+
+	writer_text(out, "items");
+	writer_array(out, (uint32_t)rows);
+	for (size_t row = 0; row < rows; row++)
+		write(work, result, row, column, values, out);
+}
+
 /* ---- get ---- */
 
 static void on_got(void *arg, const struct database_result *result,
@@ -149,15 +167,16 @@ enum { FETCH_ID, FETCH_VIEW };
  * others of the page are told all the same. */
 static void write_fetched(struct resource_work *work,
 			  const struct database_result *result, size_t row,
-			  struct value *values, struct buffer *out)
+			  size_t column, struct value *values,
+			  struct buffer *out)
 {
 	const struct resource *r = work->store->resource;
 	const int64_t id = database_int(result, row, FETCH_ID);
 
 	writer_array(out, 3);
 	writer_id(out, id);
-	writer_int(out, database_int(result, row, FETCH_VIEW));
-	load_row(work, result, row, FETCH_VIEW, values);
+	writer_int(out, database_int(result, row, column));
+	load_row(work, result, row, column, values);
 	if (!open_secrets(work, values)) {
 		writer_nil(out);
 		log_event(LOG_ERROR, "resource.sealed_otherwise",
@@ -178,14 +197,10 @@ static void on_fetched(void *arg, const struct database_result *result,
 		return;
 	}
 	struct buffer *out = bus_call_body(work->call);
-	const size_t rows = database_rows(result);
-	struct value *values = resource_values_new(work);
 
 	writer_map(out, 1);
-	writer_text(out, "items");
-	writer_array(out, (uint32_t)rows);
-	for (size_t row = 0; row < rows; row++)
-		write_fetched(work, result, row, values, out);
+	write_items(work, result, database_rows(result), FETCH_VIEW,
+		    write_fetched, out);
 	resource_reply_ok(work, 0);
 }
 
@@ -403,19 +418,6 @@ static enum err_code list_sql(struct resource_work *work,
 	return code;
 }
 
-/* "items": the first rows, whose view begins in a column. */
-static void write_items(struct resource_work *work,
-			const struct database_result *result, size_t rows,
-			size_t column, struct buffer *out)
-{
-	struct value *values = resource_values_new(work);
-
-	writer_text(out, "items");
-	writer_array(out, (uint32_t)rows);
-	for (size_t row = 0; row < rows; row++)
-		write_row(work, result, row, column, values, out);
-}
-
 /* Columns of a list's row in front of the view's. */
 enum { LIST_TOTAL, LIST_PLACE, LIST_VIEW };
 
@@ -439,26 +441,36 @@ static void on_listed(void *arg, const struct database_result *result,
 		writer_text(out, "count");
 		writer_int(out, database_int(result, 0, LIST_TOTAL));
 	}
-	write_items(work, result, rows, LIST_VIEW, out);
+	write_items(work, result, rows, LIST_VIEW, write_row, out);
 	resource_reply_ok(work, 0);
 }
 
-void resource_list(void *service, struct bus_call *call)
+/* Makes the text of work->query. */
+typedef enum err_code sql_fn(struct resource_work *work,
+			     const struct value *options, struct err *err);
+
+static void query_begin(struct bus_call *call, enum record_view view,
+			sql_fn *sql, database_done_fn *done)
 {
 	struct resource_work *work = resource_work_new(call);
 	struct value options[QUERY_FIELDS];
 	struct err err = {0};
 
-	(void)service;
 	if (!work)
 		return;
-	work->view = RECORD_SUMMARY;
+	work->view = view;
 	if (!read_query(work, options))
 		return;
-	if (list_sql(work, options, &err) != ERR_OK)
+	if (sql(work, options, &err) != ERR_OK)
 		resource_reply_fail(work, &err);
 	else
-		resource_run_query(work, DATABASE_SLOW, on_listed);
+		resource_run_query(work, DATABASE_SLOW, done);
+}
+
+void resource_list(void *service, struct bus_call *call)
+{
+	(void)service;
+	query_begin(call, RECORD_SUMMARY, list_sql, on_listed);
 }
 
 static void on_exported(void *arg, const struct database_result *result,
@@ -473,18 +485,20 @@ static void on_exported(void *arg, const struct database_result *result,
 	struct buffer *out = bus_call_body(work->call);
 
 	writer_map(out, 2);
-	write_items(work, result, database_rows(result), 1, out);
+	write_items(work, result, database_rows(result), 1, write_row, out);
 	write_after(out, result, EXPORT_PAGE);
 	resource_reply_ok(work, 0);
 }
 
-/* The conditions of which are written already. */
-static void append_export(struct resource_work *work,
-			  const struct value *options)
+static enum err_code export_sql(struct resource_work *work,
+				const struct value *options, struct err *err)
 {
 	static const char order[] = " ORDER BY id";
 	struct buffer *sql = &work->query.sql;
+	const enum err_code code = append_conditions(work, options, err);
 
+	if (code != ERR_OK)
+		return code;
 	buffer_printf(sql, " AND id > %lld",
 		      (long long)(options[QUERY_AFTER].kind == VALUE_INT
 					  ? options[QUERY_AFTER].integer
@@ -495,24 +509,11 @@ static void append_export(struct resource_work *work,
 		      work->store->views[RECORD_FULL].sql);
 	resource_append_first(sql, work->reach, conditions, order, EXPORT_PAGE);
 	buffer_printf(sql, "%s LIMIT %d", order, EXPORT_PAGE);
+	return ERR_OK;
 }
 
 void resource_export(void *service, struct bus_call *call)
 {
-	struct resource_work *work = resource_work_new(call);
-	struct value options[QUERY_FIELDS];
-	struct err err = {0};
-
 	(void)service;
-	if (!work)
-		return;
-	work->view = RECORD_FULL;
-	if (!read_query(work, options))
-		return;
-	if (append_conditions(work, options, &err) != ERR_OK) {
-		resource_reply_fail(work, &err);
-		return;
-	}
-	append_export(work, options);
-	resource_run_query(work, DATABASE_SLOW, on_exported);
+	query_begin(call, RECORD_FULL, export_sql, on_exported);
 }

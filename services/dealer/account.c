@@ -2,8 +2,8 @@
 
 #include "proto/resources/dealers.h"
 #include "services/common/bus_record.h"
-#include "services/common/lockout.h"
 #include "services/common/log.h"
+#include "services/common/own_password.h"
 #include "services/common/resource_service.h"
 
 /* Of a statement about one dealer: $1 its id, $2 that of the dealer who asks
@@ -22,11 +22,9 @@
 struct change {
 	struct ask ask;
 	int64_t id;
-	struct slice old_password;
 	struct slice new_password;
 	const char *field;    /* of the new password */
 	const char *old_hash; /* or NULL */
-	bool good;	      /* the old password */
 };
 
 static struct change *change_new(void *service, struct bus_call *call,
@@ -73,12 +71,11 @@ static void run_update(struct change *change, const char *name, const char *set,
 	ask_write(&change->ask, &write, done);
 }
 
-static void log_change(const struct change *change, enum log_level level,
-		       const char *event)
+static void log_change(const struct change *change, const char *event)
 {
 	const struct request *request = bus_call_request(change->ask.call);
 
-	log_event(level, event, LOG_SLICE("request", request->request_id),
+	log_event(LOG_INFO, event, LOG_SLICE("request", request->request_id),
 		  LOG_SLICE("name", request->principal.name),
 		  LOG_INT("id", change->id),
 		  LOG_SLICE("address", request->principal.address));
@@ -109,7 +106,7 @@ static void on_renamed(void *arg, const struct database_result *result,
 	}
 	if (!ask_found(&change->ask, result, error))
 		return;
-	log_change(change, LOG_INFO, "dealer.renamed");
+	log_change(change, "dealer.renamed");
 	bus_reply_ok(change->ask.call, publish(change, result));
 }
 
@@ -146,7 +143,7 @@ static void on_stored(void *arg, const struct database_result *result,
 	}
 	if (!ask_found(&change->ask, result, error))
 		return;
-	log_change(change, LOG_INFO, "dealer.password_changed");
+	log_change(change, "dealer.password_changed");
 	ask_end_sessions(&change->ask, service->cache, change->id,
 			 publish(change, result));
 }
@@ -212,57 +209,13 @@ void account_password(void *service, struct bus_call *call)
 		"SELECT 1 FROM dealer.dealers t WHERE " IN_SCOPE, on_seen);
 }
 
-static void refuse_old(struct change *change)
-{
-	struct err err = {0};
-
-	log_change(change, LOG_WARN, "dealer.password_refused");
-	err_field(&err, "old_password", "is not the password");
-	bus_reply_error(change->ask.call, &err);
-}
-
-static void on_told(void *arg, const struct lockout_verdict *verdict,
-		    enum err_code code)
+static void on_old_right(void *arg, const char *hash)
 {
 	struct change *change = arg;
 
-	if (!lockout_admits(change->ask.call, verdict, code))
-		return;
-	if (change->good)
-		hash_new(change);
-	else
-		refuse_old(change);
-}
-
-/* Counted with the sign-ins: who has but a session must not find out the
- * password by trying. */
-static void on_old_checked(void *arg, bool good, const char *hash)
-{
-	struct change *change = arg;
-	const struct resource_service *service = change->ask.service;
-	struct bus_call *call = change->ask.call;
-
-	(void)hash;
-	change->good = good;
-	lockout_tell(service->cache, bus_call_request(call)->principal.address,
-		     good ? LOCKOUT_PASSED : LOCKOUT_FAILED,
-		     bus_call_left_ms(call), on_told, change);
-}
-
-static void on_hash_found(void *arg, const struct database_result *result,
-			  const struct database_error *error)
-{
-	struct change *change = arg;
-	const struct resource_service *service = change->ask.service;
-
-	if (!ask_found(&change->ask, result, error))
-		return;
-	change->old_hash =
-		arena_strdup(change->ask.arena, database_cell(result, 0, 0));
+	change->old_hash = hash;
 	ask_text(&change->ask, NULL);
-	passwords_check(service->passwords, change->ask.call,
-			change->old_password, change->old_hash, on_old_checked,
-			change);
+	hash_new(change);
 }
 
 void account_own_password(void *service, struct bus_call *call)
@@ -272,15 +225,24 @@ void account_own_password(void *service, struct bus_call *call)
 	if (!bus_call_args(call, &dealer_own_password_record, values))
 		return;
 
+	const struct resource_service *dealer = service;
 	struct change *change = change_new(
 		service, call, bus_call_request(call)->principal.dealer_id);
+	const struct own_password own = {
+		.database = dealer->database,
+		.cache = dealer->cache,
+		.passwords = dealer->passwords,
+		.name = "dealer.hash",
+		.sql = "SELECT password_hash FROM dealer.dealers WHERE id = $1",
+		.id = change->id,
+		.old_password = values[DEALER_OWN_PASSWORD_OLD_PASSWORD].string,
+		.refused = "dealer.password_refused",
+		.right = on_old_right,
+		.arg = change,
+	};
 
-	change->old_password = values[DEALER_OWN_PASSWORD_OLD_PASSWORD].string;
 	change->new_password = values[DEALER_OWN_PASSWORD_NEW_PASSWORD].string;
 	change->field = "new_password";
 	if (policy_holds(change))
-		ask_run(&change->ask, DATABASE_READ, "dealer.hash",
-			"SELECT password_hash FROM dealer.dealers "
-			"WHERE id = $1",
-			on_hash_found);
+		own_password_check(call, &own);
 }

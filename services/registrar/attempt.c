@@ -9,8 +9,9 @@
 
 struct attempt {
 	struct attempt_shared *shared;
-	struct attempt *next, **link; /* waiting for a lookup; link NULL: not */
-	char *host;		      /* owned */
+	TAILQ_ENTRY(attempt) link;
+	bool waiting; /* for a lookup: in the list */
+	char *host;   /* owned */
 	uint16_t port;
 	enum sip_transport transport;
 	enum sip_method method;
@@ -41,13 +42,13 @@ static void target_start(struct attempt *attempt, bool urgent);
 
 void attempt_shared_init(struct attempt_shared *shared)
 {
-	shared->waiting_end = &shared->waiting_first;
+	TAILQ_INIT(&shared->waiting);
 	shared->next = (struct agenda_entry){.fn = on_waiting, .arg = shared};
 }
 
 void attempt_shared_fini(struct attempt_shared *shared)
 {
-	assert(!shared->waiting_first && shared->resolving == 0);
+	assert(TAILQ_EMPTY(&shared->waiting) && shared->resolving == 0);
 	agenda_clear(shared->agenda, &shared->next);
 }
 
@@ -55,24 +56,17 @@ static void waiting_add(struct attempt *attempt)
 {
 	struct attempt_shared *shared = attempt->shared;
 
-	attempt->next = NULL;
-	attempt->link = shared->waiting_end;
-	*shared->waiting_end = attempt;
-	shared->waiting_end = &attempt->next;
+	TAILQ_INSERT_TAIL(&shared->waiting, attempt, link);
+	attempt->waiting = true;
 	if (shared->resolving < ATTEMPT_RESOLVING_MAX && !shared->next.place)
 		agenda_set(shared->agenda, &shared->next, 0);
 }
 
 static void waiting_remove(struct attempt *attempt)
 {
-	if (!attempt->link)
-		return;
-	*attempt->link = attempt->next;
-	if (attempt->next)
-		attempt->next->link = attempt->link;
-	else
-		attempt->shared->waiting_end = attempt->link;
-	attempt->link = NULL;
+	if (attempt->waiting)
+		TAILQ_REMOVE(&attempt->shared->waiting, attempt, link);
+	attempt->waiting = false;
 }
 
 /* The place of a lookup is free for another. */
@@ -82,7 +76,7 @@ static void resolve_ended(struct attempt *attempt)
 
 	attempt->resolve = NULL;
 	shared->resolving--;
-	if (shared->waiting_first && !shared->next.place)
+	if (!TAILQ_EMPTY(&shared->waiting) && !shared->next.place)
 		agenda_set(shared->agenda, &shared->next, 0);
 }
 
@@ -409,9 +403,9 @@ static void on_waiting(void *arg)
 	enum { FULL_MS = 100 };
 	struct attempt_shared *shared = arg;
 
-	while (shared->waiting_first &&
+	while (!TAILQ_EMPTY(&shared->waiting) &&
 	       shared->resolving < ATTEMPT_RESOLVING_MAX) {
-		struct attempt *attempt = shared->waiting_first;
+		struct attempt *attempt = TAILQ_FIRST(&shared->waiting);
 
 		if (!resolve_begin(attempt)) {
 			agenda_set(shared->agenda, &shared->next, FULL_MS);

@@ -27,6 +27,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 enum {
 	/* Lookups at a time; further attempts wait in line. A quarter of what
@@ -53,7 +54,7 @@ struct attempt_shared {
 
 	/* The attempts' own. */
 	size_t resolving;
-	struct attempt *waiting_first, **waiting_end;
+	TAILQ_HEAD(, attempt) waiting;
 	struct agenda_entry next; /* calls those up that wait */
 };
 

@@ -50,6 +50,12 @@ static const char script[] =
 	"end\n"
 	"return mine\n";
 
+/* KEYS: the same. Answers how many members there are, and parts that are taken.
+ */
+static const char look_script[] =
+	"return {redis.call('ZCARD', KEYS[1]),\n"
+	"        redis.call('EXISTS', unpack(KEYS, 2))}\n";
+
 static const char release_script[] =
 	"redis.call('ZREM', KEYS[1], ARGV[1])\n"
 	"for i = 2, #KEYS do\n"
@@ -70,7 +76,9 @@ struct lease {
 	lease_fn *fn;
 	void *arg;
 	struct agenda_entry entry;
-	struct call *call; /* under way */
+	struct call *call;    /* under way */
+	uint64_t renew_at_ms; /* agenda_now_ms(); before it is looked only */
+	int64_t members;      /* when it was looked last */
 	bool ours[LEASE_SHARDS];
 	size_t count;
 };
@@ -115,18 +123,26 @@ static void tell(struct lease *lease, const bool ours[LEASE_SHARDS])
 	}
 }
 
-static void on_renewed(void *arg, const struct cache_reply *reply,
-		       enum err_code code)
+/* The lease whose call it was, where it was answered with a list. */
+static struct lease *
+answered(struct call *call, const struct cache_reply *reply, enum err_code code)
 {
-	struct call *call = arg;
 	struct lease *lease = call->lease;
-	bool ours[LEASE_SHARDS] = {false};
 
 	free(call);
 	if (!lease)
-		return;
+		return NULL;
 	lease->call = NULL;
-	if (code != ERR_OK || reply->kind != CACHE_ARRAY)
+	return code == ERR_OK && reply->kind == CACHE_ARRAY ? lease : NULL;
+}
+
+static void on_renewed(void *arg, const struct cache_reply *reply,
+		       enum err_code code)
+{
+	struct lease *lease = answered(arg, reply, code);
+	bool ours[LEASE_SHARDS] = {false};
+
+	if (!lease)
 		return;
 	for (size_t i = 0; i < reply->count; i++) {
 		const int64_t shard = reply->items[i].integer;
@@ -159,14 +175,24 @@ static void words_fill(const struct lease *lease, struct words *words)
 	words->list[count] = slice_str(words->ttl);
 }
 
+/* False: one is under way. */
+static bool call_begin(struct lease *lease)
+{
+	if (lease->call)
+		return false;
+	lease->call = mem_alloc(sizeof(*lease->call));
+	lease->call->lease = lease;
+	return true;
+}
+
 void lease_renew(struct lease *lease)
 {
 	struct words words;
 
-	if (lease->call)
+	if (!call_begin(lease))
 		return;
-	lease->call = mem_alloc(sizeof(*lease->call));
-	lease->call->lease = lease;
+	lease->renew_at_ms =
+		agenda_now_ms(lease->agenda) + lease->ttl_ms / LEASE_RENEWALS;
 	words_fill(lease, &words);
 	cache_script(lease->cache, script, words.list,
 		     sizeof(words.list) / sizeof(*words.list),
@@ -174,13 +200,52 @@ void lease_renew(struct lease *lease)
 		     lease->call);
 }
 
+static void on_looked(void *arg, const struct cache_reply *reply,
+		      enum err_code code)
+{
+	struct lease *lease = answered(arg, reply, code);
+
+	if (!lease || reply->count != 2)
+		return;
+	const int64_t members = reply->items[0].integer;
+	const int64_t taken = reply->items[1].integer;
+
+	if (members == lease->members && taken == LEASE_SHARDS)
+		return;
+	lease->members = members;
+	lease_renew(lease);
+}
+
+static unsigned look_ms(const struct lease *lease)
+{
+	const unsigned renewal_ms = lease->ttl_ms / LEASE_RENEWALS;
+
+	return renewal_ms < LEASE_LOOK_MS ? renewal_ms : LEASE_LOOK_MS;
+}
+
+static void look(struct lease *lease)
+{
+	struct words words;
+
+	if (!call_begin(lease))
+		return;
+	words_fill(lease, &words);
+	/* An answer that comes later is in the way of the next. */
+	cache_script(lease->cache, look_script, words.list,
+		     FIRST_SHARD_KEY + LEASE_SHARDS,
+		     FIRST_SHARD_KEY + LEASE_SHARDS, look_ms(lease), on_looked,
+		     lease->call);
+}
+
 static void on_entry(void *arg)
 {
 	struct lease *lease = arg;
 
-	lease_renew(lease);
-	agenda_set(lease->agenda, &lease->entry,
-		   lease->ttl_ms / LEASE_RENEWALS);
+	if (agenda_now_ms(lease->agenda) >= lease->renew_at_ms)
+		lease_renew(lease);
+	else
+		look(lease);
+	agenda_set(lease->agenda, &lease->entry, look_ms(lease));
 }
 
 struct lease *lease_new(const struct lease_options *options)

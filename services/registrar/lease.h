@@ -6,8 +6,9 @@
  * their id; each part is one key in Redis, taken by SET NX PX and renewed while
  * the process lives. So 20 000 trunks cost one script every few seconds, not
  * 20 000 keys. Registrars that live are counted, and none takes more than its
- * share: one that joins gets its part within two renewals, the parts of one
- * that died are taken when its lease has run out.
+ * share. Each looks often whether there is another one, or a part that nobody
+ * has: one that joins gets its share, and the parts of one that stops or whose
+ * lease has run out are taken, within two looks.
  *
  * While Redis is away everybody keeps what it has: a trunk that two registrars
  * refresh is a smaller evil than one that nobody does.
@@ -26,6 +27,9 @@ enum {
 	LEASE_TTL_MS = 15000,
 	/* Renewed three times in its life: one lost command is no takeover. */
 	LEASE_RENEWALS = 3,
+	/* While a part goes over nobody answers for its trunks. A look reads
+	 * two numbers and writes nothing. */
+	LEASE_LOOK_MS = 250,
 };
 
 struct lease;

@@ -22,16 +22,16 @@ struct listeners {
 	/* The certificate, once for each way clients are looked at. */
 	struct sip_tls_context *contexts[VERIFICATIONS];
 	struct err key_err; /* of the last certificate that was refused */
-	char *ca_file;	    /* of clients; NULL: the system's alone */
+	struct sip_tls_authorities *authorities;
 };
 
 struct listeners *listeners_new(struct sip_transports *transports,
-				const char *ca_file)
+				struct sip_tls_authorities *authorities)
 {
 	struct listeners *listeners = mem_alloc(sizeof(*listeners));
 
 	listeners->transports = transports;
-	listeners->ca_file = ca_file ? mem_strdup(ca_file) : NULL;
+	listeners->authorities = authorities;
 	return listeners;
 }
 
@@ -53,12 +53,10 @@ void listeners_free(struct listeners *listeners)
 {
 	if (!listeners)
 		return;
-	for (struct id_node *node;
-	     (node = id_table_next(&listeners->table, NULL));)
+	ID_TABLE_FOREACH(node, &listeners->table)
 		entry_end(listeners, (struct entry *)node);
 	id_table_fini(&listeners->table);
 	contexts_free(listeners->contexts);
-	free(listeners->ca_file);
 	free(listeners);
 }
 
@@ -121,7 +119,8 @@ void listeners_remove(struct listeners *listeners, int64_t id)
 /* All three, or none. */
 static enum err_code contexts_make(struct sip_tls_context **contexts,
 				   struct slice crt, struct slice key,
-				   const char *ca_file, struct err *err)
+				   struct sip_tls_authorities *authorities,
+				   struct err *err)
 {
 	static const enum sip_tls_verify verify[VERIFICATIONS] = {
 		[WORLD_DISABLE] = SIP_TLS_DISABLE,
@@ -135,7 +134,7 @@ static enum err_code contexts_make(struct sip_tls_context **contexts,
 			.certificate = crt,
 			.key = key,
 			.verify = verify[i],
-			.ca_file = ca_file,
+			.authorities = authorities,
 		};
 
 		code = sip_tls_server_new(&options, &contexts[i], err);
@@ -152,7 +151,7 @@ void listeners_key(struct listeners *listeners, const char *crt,
 
 	listeners->key_err.code =
 		contexts_make(fresh, slice_str(crt), slice_str(key),
-			      listeners->ca_file, &listeners->key_err);
+			      listeners->authorities, &listeners->key_err);
 	if (listeners->key_err.code != ERR_OK) {
 		log_event(LOG_ERROR, "listener.certificate_refused",
 			  LOG_STR("reason", listeners->key_err.text));
@@ -160,8 +159,7 @@ void listeners_key(struct listeners *listeners, const char *crt,
 	}
 	contexts_free(listeners->contexts);
 	memcpy(listeners->contexts, fresh, sizeof(fresh));
-	for (struct id_node *node = NULL;
-	     (node = id_table_next(&listeners->table, node));) {
+	ID_TABLE_FOREACH(node, &listeners->table) {
 		struct entry *entry = (struct entry *)node;
 
 		if (entry->transport.protocol == SIP_TRANSPORT_TLS)
@@ -177,8 +175,7 @@ void listeners_key(struct listeners *listeners, const char *crt,
 static const struct entry *active(const struct listeners *listeners,
 				  enum sip_transport protocol)
 {
-	for (struct id_node *node = NULL;
-	     (node = id_table_next(&listeners->table, node));) {
+	ID_TABLE_FOREACH(node, &listeners->table) {
 		const struct entry *entry = (const struct entry *)node;
 		struct sip_listener_detail detail;
 

@@ -16,10 +16,10 @@
 
 struct listeners;
 
-/* transports outlives it, and closes what it left open. ca_file: PEM
- * authorities of clients' certificates, beside the system's; NULL: none. */
+/* transports outlives it, and closes what it left open. authorities:
+ * of clients' certificates; outlive it too. */
 struct listeners *listeners_new(struct sip_transports *transports,
-				const char *ca_file);
+				struct sip_tls_authorities *authorities);
 void listeners_free(struct listeners *listeners);
 
 /* Opens a listener, or changes the one of this id. */

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 /*
  *	known --lease--> loading --state--> trunk
@@ -18,9 +19,9 @@
 struct entry {
 	struct id_node node; /* first: see id_table.h */
 	struct outbound *outbound;
-	struct entry *shard_next, **shard_link;
-	struct entry *load_next, **load_link; /* link NULL: does not wait to be
-						 loaded */
+	LIST_ENTRY(entry) shard_link;
+	TAILQ_ENTRY(entry) load_link;
+	bool to_load; /* in that list */
 	bool loading;
 	bool gone;  /* deleted */
 	bool dirty; /* its state was not stored */
@@ -47,11 +48,12 @@ struct outbound {
 	bool stopped;
 
 	struct id_table table;
-	struct entry *shards[LEASE_SHARDS];
-	struct entry *load_first, **load_end;
+	LIST_HEAD(, entry) shards[LEASE_SHARDS];
+	TAILQ_HEAD(, entry) to_load;
 	size_t loading;
 	struct agenda_entry load;  /* goes on loading */
 	struct agenda_entry again; /* stores what was not */
+	struct waiting waiting;	   /* outbound_trunk_await() */
 	uint64_t known;
 };
 
@@ -65,15 +67,11 @@ static struct entry *entry_find(const struct outbound *outbound, int64_t id)
 static struct entry *entry_new(struct outbound *outbound, int64_t id)
 {
 	struct entry *entry = mem_alloc(sizeof(*entry));
-	struct entry **first = &outbound->shards[lease_shard_of(id)];
 
 	entry->node.id = id;
 	entry->outbound = outbound;
-	entry->shard_next = *first;
-	entry->shard_link = first;
-	if (entry->shard_next)
-		entry->shard_next->shard_link = &entry->shard_next;
-	*first = entry;
+	LIST_INSERT_HEAD(&outbound->shards[lease_shard_of(id)], entry,
+			 shard_link);
 	id_table_add(&outbound->table, &entry->node);
 	outbound->known++;
 	return entry;
@@ -81,14 +79,9 @@ static struct entry *entry_new(struct outbound *outbound, int64_t id)
 
 static void load_remove(struct entry *entry)
 {
-	if (!entry->load_link)
-		return;
-	*entry->load_link = entry->load_next;
-	if (entry->load_next)
-		entry->load_next->load_link = entry->load_link;
-	else
-		entry->outbound->load_end = entry->load_link;
-	entry->load_link = NULL;
+	if (entry->to_load)
+		TAILQ_REMOVE(&entry->outbound->to_load, entry, load_link);
+	entry->to_load = false;
 }
 
 static void entry_free(struct entry *entry)
@@ -97,9 +90,7 @@ static void entry_free(struct entry *entry)
 
 	load_remove(entry);
 	trunk_free(entry->trunk);
-	*entry->shard_link = entry->shard_next;
-	if (entry->shard_next)
-		entry->shard_next->shard_link = entry->shard_link;
+	LIST_REMOVE(entry, shard_link);
 	id_table_remove(&outbound->table, &entry->node);
 	outbound->known--;
 	settings_fini(&entry->settings);
@@ -133,8 +124,7 @@ static void on_again(void *arg)
 {
 	struct outbound *outbound = arg;
 
-	for (struct id_node *node = id_table_next(&outbound->table, NULL); node;
-	     node = id_table_next(&outbound->table, node)) {
+	ID_TABLE_FOREACH(node, &outbound->table) {
 		struct entry *entry = (struct entry *)node;
 
 		if (entry->dirty && entry->trunk)
@@ -167,12 +157,10 @@ static void load_add(struct entry *entry)
 {
 	struct outbound *outbound = entry->outbound;
 
-	if (entry->load_link || entry->loading || entry->trunk)
+	if (entry->to_load || entry->loading || entry->trunk)
 		return;
-	entry->load_next = NULL;
-	entry->load_link = outbound->load_end;
-	*outbound->load_end = entry;
-	outbound->load_end = &entry->load_next;
+	TAILQ_INSERT_TAIL(&outbound->to_load, entry, load_link);
+	entry->to_load = true;
 	if (!outbound->load.place)
 		agenda_set(outbound->agenda, &outbound->load, 0);
 }
@@ -201,15 +189,12 @@ static void not_ours(struct entry *entry)
 		entry_free(entry);
 }
 
-static void on_loaded(void *arg, int64_t id, struct trunk_state *state,
-		      enum err_code code)
+/* state is the callee's. */
+static void state_take(struct outbound *outbound, int64_t id,
+		       struct trunk_state *state, enum err_code code)
 {
-	struct outbound *outbound = arg;
 	struct entry *entry = entry_find(outbound, id);
 
-	outbound->loading--;
-	if (outbound->load_first && !outbound->load.place)
-		agenda_set(outbound->agenda, &outbound->load, 0);
 	/* An entry that was freed meanwhile may have one of its id after it. */
 	if (!entry || !entry->loading || outbound->stopped ||
 	    !lease_holds(outbound->lease, lease_shard_of(id))) {
@@ -227,12 +212,25 @@ static void on_loaded(void *arg, int64_t id, struct trunk_state *state,
 	agenda_set(outbound->agenda, &outbound->load, OUTBOUND_RETRY_MS);
 }
 
+static void on_loaded(void *arg, int64_t id, struct trunk_state *state,
+		      enum err_code code)
+{
+	struct outbound *outbound = arg;
+
+	outbound->loading--;
+	if (!TAILQ_EMPTY(&outbound->to_load) && !outbound->load.place)
+		agenda_set(outbound->agenda, &outbound->load, 0);
+	state_take(outbound, id, state, code);
+	waiting_tell(&outbound->waiting, id, ERR_OK);
+}
+
 static void on_load(void *arg)
 {
 	struct outbound *outbound = arg;
 
-	while (outbound->load_first && outbound->loading < OUTBOUND_LOADS_MAX) {
-		struct entry *entry = outbound->load_first;
+	while (!TAILQ_EMPTY(&outbound->to_load) &&
+	       outbound->loading < OUTBOUND_LOADS_MAX) {
+		struct entry *entry = TAILQ_FIRST(&outbound->to_load);
 
 		load_remove(entry);
 		entry->loading = true;
@@ -249,9 +247,9 @@ static void on_lease(void *arg, unsigned shard, bool ours)
 	struct outbound *outbound = arg;
 	struct entry *next;
 
-	for (struct entry *entry = outbound->shards[shard]; entry;
+	for (struct entry *entry = LIST_FIRST(&outbound->shards[shard]); entry;
 	     entry = next) {
-		next = entry->shard_next;
+		next = LIST_NEXT(entry, shard_link);
 		if (ours) {
 			load_add(entry);
 			continue;
@@ -259,6 +257,7 @@ static void on_lease(void *arg, unsigned shard, bool ours)
 		load_remove(entry);
 		trunk_free(entry->trunk);
 		entry->trunk = NULL;
+		waiting_tell(&outbound->waiting, entry->node.id, ERR_OK);
 		if (entry->gone && !entry->loading)
 			entry_free(entry);
 	}
@@ -296,7 +295,7 @@ void outbound_trunk_remove(struct outbound *outbound, int64_t id)
 	if (!entry || outbound->stopped)
 		return;
 	entry->gone = true;
-	if (entry->loading || entry->load_link)
+	if (entry->loading || entry->to_load)
 		return;
 	if (entry->trunk && !trunk_remove(entry->trunk))
 		return;
@@ -335,6 +334,18 @@ enum err_code outbound_trunk_get(struct outbound *outbound, int64_t id,
 		return ERR_UNAVAILABLE;
 	*out = entry->trunk;
 	return ERR_OK;
+}
+
+bool outbound_trunk_await(struct outbound *outbound, int64_t id, waiting_fn *fn,
+			  void *arg)
+{
+	const struct entry *entry = entry_find(outbound, id);
+
+	if (!entry || (!entry->loading && !entry->to_load) ||
+	    waiting_full(&outbound->waiting))
+		return false;
+	waiting_add(&outbound->waiting, id, fn, arg);
+	return true;
 }
 
 struct trunk_shared *outbound_shared(struct outbound *outbound)
@@ -475,7 +486,7 @@ enum err_code outbound_new(const struct outbound_options *options,
 	outbound->changed = options->changed;
 	outbound->arg = options->arg;
 	outbound->user_agent = mem_strdup(options->user_agent);
-	outbound->load_end = &outbound->load_first;
+	TAILQ_INIT(&outbound->to_load);
 	outbound->load = (struct agenda_entry){.fn = on_load, .arg = outbound};
 	outbound->again =
 		(struct agenda_entry){.fn = on_again, .arg = outbound};
@@ -488,13 +499,8 @@ enum err_code outbound_new(const struct outbound_options *options,
 
 static void entries_free(struct outbound *outbound)
 {
-	struct id_node *next;
-
-	for (struct id_node *node = id_table_next(&outbound->table, NULL); node;
-	     node = next) {
-		next = id_table_next(&outbound->table, node);
+	ID_TABLE_FOREACH(node, &outbound->table)
 		entry_free((struct entry *)node);
-	}
 }
 
 void outbound_stop(struct outbound *outbound)
@@ -503,6 +509,7 @@ void outbound_stop(struct outbound *outbound)
 		return;
 	outbound->stopped = true;
 	entries_free(outbound);
+	waiting_tell_all(&outbound->waiting, ERR_UNAVAILABLE);
 	lease_release(outbound->lease);
 }
 
@@ -512,6 +519,7 @@ void outbound_free(struct outbound *outbound)
 		return;
 	outbound->stopped = true;
 	entries_free(outbound);
+	waiting_fini(&outbound->waiting);
 	id_table_fini(&outbound->table);
 	agenda_clear(outbound->agenda, &outbound->load);
 	agenda_clear(outbound->agenda, &outbound->again);

@@ -14,6 +14,7 @@
 
 #include "services/common/cache.h"
 #include "services/common/metrics.h"
+#include "services/common/waiting.h"
 #include "services/registrar/agenda.h"
 #include "services/registrar/lease.h"
 #include "services/registrar/pacing.h"
@@ -98,6 +99,13 @@ void outbound_on_close(struct outbound *outbound, const struct sip_flow *flow,
  * ERR_UNAVAILABLE: its state was not read yet. */
 enum err_code outbound_trunk_get(struct outbound *outbound, int64_t id,
 				 struct trunk **out);
+
+/* Waits until the state of such a trunk was read, or could not be:
+ * outbound_trunk_get() tells. fn is called once, not before this returned;
+ * outbound_stop() calls it with ERR_UNAVAILABLE. False: it is not being read,
+ * or WAITING_MAX wait; fn is not called. */
+bool outbound_trunk_await(struct outbound *outbound, int64_t id, waiting_fn *fn,
+			  void *arg);
 
 /* What its trunks share, for others who send requests as they do; good until
  * outbound_free(). */

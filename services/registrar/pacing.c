@@ -24,9 +24,7 @@ struct window {
 	uint64_t *free_ms; /* owned: when each place is free again */
 };
 
-struct queue {
-	struct pacing_ticket *first, **end;
-};
+TAILQ_HEAD(queue, pacing_ticket);
 
 /*
  * A destination with nobody waiting is kept while its window holds it.
@@ -44,7 +42,7 @@ struct pacing_destination {
 	struct window window;
 	struct agenda_entry entry; /* blocked: free again; idle: gone */
 	bool ready;
-	struct pacing_destination *ready_next;
+	STAILQ_ENTRY(pacing_destination) ready_link;
 	struct pacing_destination *fresh_next; /* while its window is fresh */
 };
 
@@ -55,7 +53,7 @@ struct pacing {
 	struct window window;
 	struct agenda_entry entry;
 	size_t waiting;
-	struct pacing_destination *ready_first, **ready_end;
+	STAILQ_HEAD(, pacing_destination) ready;
 	struct agenda_entry written;
 	struct pacing_destination *fresh_first;
 	uint64_t seed;
@@ -108,29 +106,6 @@ static void window_written(struct window *window, uint64_t free_ms)
 	}
 }
 
-static void queue_init(struct queue *queue)
-{
-	queue->first = NULL;
-	queue->end = &queue->first;
-}
-
-static void queue_add(struct queue *queue, struct pacing_ticket *ticket)
-{
-	ticket->next = NULL;
-	ticket->link = queue->end;
-	*queue->end = ticket;
-	queue->end = &ticket->next;
-}
-
-static void queue_remove(struct queue *queue, struct pacing_ticket *ticket)
-{
-	*ticket->link = ticket->next;
-	if (ticket->next)
-		ticket->next->link = ticket->link;
-	else
-		queue->end = ticket->link;
-}
-
 static void on_pump(void *arg);
 static void on_written(void *arg);
 
@@ -151,7 +126,7 @@ struct pacing *pacing_new(struct agenda *agenda,
 	pacing->entry = (struct agenda_entry){.fn = on_pump, .arg = pacing};
 	pacing->written =
 		(struct agenda_entry){.fn = on_written, .arg = pacing};
-	pacing->ready_end = &pacing->ready_first;
+	STAILQ_INIT(&pacing->ready);
 	secrets_random(&pacing->seed, sizeof(pacing->seed));
 	pacing->bucket_count = FIRST_BUCKETS;
 	pacing->buckets = mem_alloc(FIRST_BUCKETS * sizeof(*pacing->buckets));
@@ -225,7 +200,8 @@ static void grow(struct pacing *pacing)
 
 static bool has_waiting(const struct pacing_destination *destination)
 {
-	return destination->urgent.first || destination->normal.first;
+	return !TAILQ_EMPTY(&destination->urgent) ||
+	       !TAILQ_EMPTY(&destination->normal);
 }
 
 static void ready_add(struct pacing_destination *destination)
@@ -234,9 +210,7 @@ static void ready_add(struct pacing_destination *destination)
 
 	agenda_clear(pacing->agenda, &destination->entry);
 	destination->ready = true;
-	destination->ready_next = NULL;
-	*pacing->ready_end = destination;
-	pacing->ready_end = &destination->ready_next;
+	STAILQ_INSERT_TAIL(&pacing->ready, destination, ready_link);
 	if (!pacing->entry.place)
 		agenda_set(pacing->agenda, &pacing->entry, 0);
 }
@@ -277,8 +251,8 @@ destination_get(struct pacing *pacing, const struct sip_endpoint *endpoint)
 	d = mem_alloc(sizeof(*d));
 	d->pacing = pacing;
 	d->endpoint = *endpoint;
-	queue_init(&d->urgent);
-	queue_init(&d->normal);
+	TAILQ_INIT(&d->urgent);
+	TAILQ_INIT(&d->normal);
 	window_init(&d->window, pacing->destination_burst);
 	d->entry = (struct agenda_entry){.fn = on_entry, .arg = d};
 
@@ -318,7 +292,7 @@ void pacing_ask(struct pacing *pacing, struct pacing_ticket *ticket,
 	ticket->urgent = urgent;
 	ticket->fn = fn;
 	ticket->arg = arg;
-	queue_add(urgent ? &d->urgent : &d->normal, ticket);
+	TAILQ_INSERT_TAIL(urgent ? &d->urgent : &d->normal, ticket, link);
 	pacing->waiting++;
 	if (!d->ready)
 		settle(d);
@@ -332,18 +306,16 @@ void pacing_drop(struct pacing_ticket *ticket)
 
 	if (!d)
 		return;
-	queue_remove(ticket->urgent ? &d->urgent : &d->normal, ticket);
+	TAILQ_REMOVE(ticket->urgent ? &d->urgent : &d->normal, ticket, link);
 	ticket->destination = NULL;
 	d->pacing->waiting--;
 }
 
 static struct pacing_destination *ready_take(struct pacing *pacing)
 {
-	struct pacing_destination *d = pacing->ready_first;
+	struct pacing_destination *d = STAILQ_FIRST(&pacing->ready);
 
-	pacing->ready_first = d->ready_next;
-	if (!pacing->ready_first)
-		pacing->ready_end = &pacing->ready_first;
+	STAILQ_REMOVE_HEAD(&pacing->ready, ready_link);
 	d->ready = false;
 	return d;
 }
@@ -353,7 +325,7 @@ static void let_go(struct pacing *pacing, uint64_t now_ms)
 {
 	struct pacing_destination *d = ready_take(pacing);
 	struct pacing_ticket *ticket =
-		d->urgent.first ? d->urgent.first : d->normal.first;
+		TAILQ_FIRST(TAILQ_EMPTY(&d->urgent) ? &d->normal : &d->urgent);
 
 	if (!ticket) {
 		settle(d);
@@ -392,7 +364,7 @@ static void on_pump(void *arg)
 	struct pacing *pacing = arg;
 	const uint64_t now_ms = agenda_now_ms(pacing->agenda);
 
-	while (pacing->ready_first) {
+	while (!STAILQ_EMPTY(&pacing->ready)) {
 		const uint64_t wait_ms =
 			window_wait_ms(&pacing->window, now_ms);
 

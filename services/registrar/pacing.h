@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct pacing;
 struct pacing_destination;
@@ -43,7 +44,7 @@ struct pacing_options {
 /* A place in the queue: the caller's, zeroed; dropped before its memory goes.
  * That bounds the queue by what there is to send for. */
 struct pacing_ticket {
-	struct pacing_ticket *next, **link;
+	TAILQ_ENTRY(pacing_ticket) link;
 	struct pacing_destination *destination; /* NULL: does not wait */
 	bool urgent;
 	loop_fn *fn;

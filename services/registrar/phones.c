@@ -103,18 +103,10 @@ void phones_free(struct phones *phones)
 {
 	if (!phones)
 		return;
-	struct id_node *next;
-
-	for (struct id_node *node = id_table_next(&phones->users, NULL); node;
-	     node = next) {
-		next = id_table_next(&phones->users, node);
+	ID_TABLE_FOREACH(node, &phones->users)
 		user_end(phones, (struct user *)node);
-	}
-	for (struct id_node *node = id_table_next(&phones->tenants, NULL); node;
-	     node = next) {
-		next = id_table_next(&phones->tenants, node);
+	ID_TABLE_FOREACH(node, &phones->tenants)
 		tenant_end(phones, (struct tenant *)node);
-	}
 	id_table_fini(&phones->users);
 	id_table_fini(&phones->tenants);
 	sip_table_fini(&phones->numbers);

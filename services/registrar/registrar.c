@@ -176,6 +176,7 @@ static void registrar_free(void *self)
 	listeners_free(registrar->listeners);
 	sip_transports_free(registrar->transports);
 	sip_tls_context_free(registrar->client_tls);
+	sip_tls_authorities_free(registrar->authorities);
 	secrets_key_free(registrar->key);
 	free(registrar);
 }
@@ -184,9 +185,11 @@ static enum err_code sip_start(struct registrar *registrar,
 			       const struct config *config, struct err *err)
 {
 	const char *given = config_str(config, CONFIG_SIP_CA_FILE);
-	const char *ca_file = given[0] ? given : NULL;
-	enum err_code code =
-		sip_tls_client_new(ca_file, &registrar->client_tls, err);
+
+	registrar->authorities =
+		sip_tls_authorities_new(given[0] ? given : NULL);
+	enum err_code code = sip_tls_client_new(registrar->authorities,
+						&registrar->client_tls, err);
 
 	if (code != ERR_OK)
 		return code;
@@ -196,7 +199,8 @@ static enum err_code sip_start(struct registrar *registrar,
 
 	registrar->transports = sip_transports_new(registrar->loop, &options,
 						   &sip_events, registrar);
-	registrar->listeners = listeners_new(registrar->transports, ca_file);
+	registrar->listeners =
+		listeners_new(registrar->transports, registrar->authorities);
 	return ERR_OK;
 }
 

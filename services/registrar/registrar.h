@@ -31,6 +31,7 @@ struct registrar {
 	struct metrics metrics;
 	struct secrets_key *key;
 	struct cache *cache;
+	struct sip_tls_authorities *authorities;
 	struct sip_tls_context *client_tls;
 	struct sip_transports *transports;
 	struct listeners *listeners;

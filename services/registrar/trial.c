@@ -10,10 +10,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 struct trial {
 	struct trials *trials;
-	struct trial *next, **link;
+	LIST_ENTRY(trial) link;
 	struct settings settings;
 	struct trunk_state state;     /* Call-ID, CSeq, challenges */
 	char user[REQUEST_TAG_BYTES]; /* of the Contact */
@@ -40,7 +41,7 @@ struct trial {
 
 struct trials {
 	struct trunk_shared *shared;
-	struct trial *first;
+	LIST_HEAD(, trial) running;
 	size_t count;
 };
 
@@ -174,9 +175,7 @@ static void trial_free(struct trial *trial)
 {
 	attempt_stop(trial);
 	agenda_clear(agenda_of(trial), &trial->end);
-	*trial->link = trial->next;
-	if (trial->next)
-		trial->next->link = trial->link;
+	LIST_REMOVE(trial, link);
 	trial->trials->count--;
 	settings_fini(&trial->settings);
 	trunk_state_fini(&trial->state);
@@ -538,8 +537,8 @@ void trials_free(struct trials *trials)
 {
 	if (!trials)
 		return;
-	while (trials->first)
-		trial_free(trials->first);
+	while (!LIST_EMPTY(&trials->running))
+		trial_free(LIST_FIRST(&trials->running));
 	free(trials);
 }
 
@@ -549,11 +548,7 @@ static struct trial *trial_new(struct trials *trials,
 	struct trial *trial = mem_alloc(sizeof(*trial));
 
 	trial->trials = trials;
-	trial->next = trials->first;
-	trial->link = &trials->first;
-	if (trial->next)
-		trial->next->link = &trial->next;
-	trials->first = trial;
+	LIST_INSERT_HEAD(&trials->running, trial, link);
 	trials->count++;
 	settings_init(&trial->settings, settings);
 	trunk_state_init(&trial->state);

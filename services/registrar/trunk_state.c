@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 enum { KEY_BYTES = 96, NUMBER_BYTES = 24 };
 
@@ -302,13 +303,13 @@ struct call;
 struct trunk_store {
 	struct cache *cache;
 	const char *prefix;
-	struct call *first;
+	LIST_HEAD(, call) calls;
 };
 
 /* A command under way; it outlives the store, which may go first. */
 struct call {
 	struct trunk_store *store; /* NULL: gone */
-	struct call *next, **link;
+	LIST_ENTRY(call) link;
 	int64_t id;
 	trunk_store_load_fn *load;
 	trunk_store_lost_fn *lost;
@@ -326,9 +327,7 @@ struct trunk_store *trunk_store_new(struct cache *cache, const char *prefix)
 
 static void call_unlink(struct call *call)
 {
-	*call->link = call->next;
-	if (call->next)
-		call->next->link = call->link;
+	LIST_REMOVE(call, link);
 	call->store = NULL;
 }
 
@@ -336,8 +335,8 @@ void trunk_store_free(struct trunk_store *store)
 {
 	if (!store)
 		return;
-	while (store->first)
-		call_unlink(store->first);
+	while (!LIST_EMPTY(&store->calls))
+		call_unlink(LIST_FIRST(&store->calls));
 	free(store);
 }
 
@@ -348,11 +347,7 @@ static struct call *call_new(struct trunk_store *store, int64_t id, void *arg)
 	call->store = store;
 	call->id = id;
 	call->arg = arg;
-	call->next = store->first;
-	call->link = &store->first;
-	if (call->next)
-		call->next->link = &call->next;
-	store->first = call;
+	LIST_INSERT_HEAD(&store->calls, call, link);
 	return call;
 }
 

@@ -415,8 +415,7 @@ static void trunk_set(struct world *world, const struct world_trunk *public)
 /* Looks again at the trunks of a tenant; 0: at all of tenants. */
 static void trunks_review(struct world *world, int64_t tenant_id)
 {
-	for (struct id_node *node = NULL;
-	     (node = id_table_next(&world->trunks, node));) {
+	ID_TABLE_FOREACH(node, &world->trunks) {
 		struct trunk *trunk = (struct trunk *)node;
 		const int64_t owner = trunk->settings.trunk.tenant_id;
 
@@ -650,8 +649,7 @@ static void open_up(struct world *world)
 		return;
 	world->open = true;
 	loop_timer_stop(world->patience);
-	for (struct id_node *node = NULL;
-	     (node = id_table_next(&world->transports, node));)
+	ID_TABLE_FOREACH(node, &world->transports)
 		world->listener.on_transport(
 			world->listener.arg,
 			&((const struct transport *)node)->public);
@@ -813,19 +811,10 @@ void world_free(struct world *world)
 	bus_client_free(world->transport);
 	bus_client_free(world->tenant);
 	loop_timer_free(world->patience);
-	struct id_node *next;
-
-	for (struct id_node *node = id_table_next(&world->trunks, NULL); node;
-	     node = next) {
-		next = id_table_next(&world->trunks, node);
+	ID_TABLE_FOREACH(node, &world->trunks)
 		trunk_end(world, (struct trunk *)node);
-	}
-	for (struct id_node *node = id_table_next(&world->transports, NULL);
-	     node; node = next) {
-		next = id_table_next(&world->transports, node);
-		id_table_remove(&world->transports, node);
+	ID_TABLE_FOREACH(node, &world->transports)
 		free(node);
-	}
 	sip_table_fini(&world->realms);
 	sip_table_fini(&world->accounts);
 	id_table_fini(&world->trunks);
@@ -846,6 +835,11 @@ const struct world_trunk *world_trunk_get(const struct world *world, int64_t id)
 	const struct trunk *trunk = trunk_find(world, id);
 
 	return trunk ? &trunk->settings.trunk : NULL;
+}
+
+bool world_trunk_ask(struct world *world, int64_t id, waiting_fn *fn, void *arg)
+{
+	return follow_ask(world->trunk_follow, id, fn, arg);
 }
 
 static bool trunk_account(const struct world *world, const char *realm,

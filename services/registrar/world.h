@@ -15,6 +15,7 @@
 #include "proto/field.h"
 #include "services/common/config.h"
 #include "services/common/loop.h"
+#include "services/common/waiting.h"
 #include "services/registrar/phones.h"
 #include "services/registrar/sip/names.h"
 
@@ -110,6 +111,11 @@ bool world_synced(const struct world *world);
 
 const struct world_trunk *world_trunk_get(const struct world *world,
 					  int64_t id);
+
+/* Asks for a trunk that is not known: the event that names it may be on its
+ * way. False: it cannot be asked for now. As follow_ask(). */
+bool world_trunk_ask(struct world *world, int64_t id, waiting_fn *fn,
+		     void *arg);
 
 /* Who may register: a trunk of ACCEPT_REGISTER or a tenant's user, enabled. */
 struct world_account {

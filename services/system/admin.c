@@ -4,6 +4,7 @@
 #include "services/common/ask.h"
 #include "services/common/bus_record.h"
 #include "services/common/log.h"
+#include "services/common/own_password.h"
 #include "services/system/system.h"
 
 /* One change of the caller's account, in the arena of its call; its texts are
@@ -11,10 +12,8 @@
 struct change {
 	struct ask ask;
 	struct system *system;
-	struct slice old_password;
 	struct slice new_password;
 	const char *old_hash;
-	bool good; /* the old password */
 };
 
 /* $1: its id. */
@@ -28,12 +27,11 @@ static struct change *change_new(struct system *system, struct bus_call *call)
 	return change;
 }
 
-static void log_change(const struct change *change, enum log_level level,
-		       const char *event)
+static void log_change(const struct change *change, const char *event)
 {
 	const struct request *request = bus_call_request(change->ask.call);
 
-	log_event(level, event, LOG_SLICE("request", request->request_id),
+	log_event(LOG_INFO, event, LOG_SLICE("request", request->request_id),
 		  LOG_SLICE("name", request->principal.name),
 		  LOG_SLICE("address", request->principal.address));
 }
@@ -79,7 +77,7 @@ static void on_renamed(void *arg, const struct database_result *result,
 	}
 	if (!ask_found(&change->ask, result, error))
 		return;
-	log_change(change, LOG_INFO, "admin.renamed");
+	log_change(change, "admin.renamed");
 	bus_reply_ok(change->ask.call, (uint64_t)database_int(result, 0, 0));
 }
 
@@ -110,7 +108,7 @@ static void on_stored(void *arg, const struct database_result *result,
 			   "the password was changed meanwhile");
 		return;
 	}
-	log_change(change, LOG_INFO, "admin.password_changed");
+	log_change(change, "admin.password_changed");
 	ask_end_sessions(&change->ask, change->system->cache,
 			 bus_call_request(change->ask.call)->principal.id,
 			 (uint64_t)database_int(result, 0, 0));
@@ -129,55 +127,13 @@ static void on_hashed(void *arg, bool good, const char *hash)
 	ask_write(&change->ask, &change_password, on_stored);
 }
 
-static void refuse_old(struct change *change)
-{
-	struct err err = {0};
-
-	log_change(change, LOG_WARN, "admin.password_refused");
-	err_field(&err, "old_password", "is not the password");
-	bus_reply_error(change->ask.call, &err);
-}
-
-static void on_told(void *arg, const struct lockout_verdict *verdict,
-		    enum err_code code)
+static void on_old_right(void *arg, const char *hash)
 {
 	struct change *change = arg;
 
-	if (!system_admits(change->system, change->ask.call, verdict, code))
-		return;
-	if (!change->good)
-		refuse_old(change);
-	else
-		passwords_hash(change->system->passwords, change->ask.call,
-			       change->new_password, on_hashed, change);
-}
-
-/* Counted with the sign-ins: who has but a session must not find out the
- * password by trying. */
-static void on_old_checked(void *arg, bool good, const char *hash)
-{
-	struct change *change = arg;
-
-	(void)hash;
-	change->good = good;
-	lockout_tell(change->system->cache,
-		     bus_call_request(change->ask.call)->principal.address,
-		     good ? LOCKOUT_PASSED : LOCKOUT_FAILED,
-		     bus_call_left_ms(change->ask.call), on_told, change);
-}
-
-static void on_hash_found(void *arg, const struct database_result *result,
-			  const struct database_error *error)
-{
-	struct change *change = arg;
-
-	if (!ask_found(&change->ask, result, error))
-		return;
-	change->old_hash =
-		arena_strdup(change->ask.arena, database_cell(result, 0, 0));
-	passwords_check(change->system->passwords, change->ask.call,
-			change->old_password, change->old_hash, on_old_checked,
-			change);
+	change->old_hash = hash;
+	passwords_hash(change->system->passwords, change->ask.call,
+		       change->new_password, on_hashed, change);
 }
 
 void admin_password(void *service, struct bus_call *call)
@@ -187,11 +143,23 @@ void admin_password(void *service, struct bus_call *call)
 	if (!bus_call_args(call, &admin_password_record, values))
 		return;
 
-	struct change *change = change_new(service, call);
+	struct system *system = service;
+	struct change *change = change_new(system, call);
+	const struct own_password own = {
+		.database = system->database,
+		.cache = system->cache,
+		.passwords = system->passwords,
+		.name = "administrator_hash",
+		.sql = "SELECT password_hash FROM system.administrators "
+		       "WHERE id = $1",
+		.id = bus_call_request(call)->principal.id,
+		.old_password = values[ADMIN_PASSWORD_OLD_PASSWORD].string,
+		.refused = "admin.password_refused",
+		.locked = &system->locked,
+		.right = on_old_right,
+		.arg = change,
+	};
 
-	change->old_password = values[ADMIN_PASSWORD_OLD_PASSWORD].string;
 	change->new_password = values[ADMIN_PASSWORD_NEW_PASSWORD].string;
-	ask_run(&change->ask, DATABASE_READ, "administrator_hash",
-		"SELECT password_hash FROM system.administrators WHERE id = $1",
-		on_hash_found);
+	own_password_check(call, &own);
 }

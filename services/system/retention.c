@@ -29,12 +29,30 @@ struct retention {
 	const char *find_params[2];
 	const char *delete_params[1];
 	struct buffer ids; /* "{1,2,3}" */
-	size_t found;
+	int64_t found;
 	int64_t deleted; /* since the timer fired */
 	bool stopped;
 };
 
 static void find(struct retention *retention);
+
+static void run(struct retention *retention, enum database_lane lane,
+		const char *name, const char *sql, const char *const *params,
+		size_t param_count, database_done_fn *done)
+{
+	const struct database_statement statement = {
+		.lane = lane,
+		.name = name,
+		.sql = sql,
+		.params = params,
+		.param_count = param_count,
+		.deadline_ms = DEADLINE_MS,
+		.done = done,
+		.arg = retention,
+	};
+
+	database_run(retention->database, &statement);
+}
 
 static void end(struct retention *retention, const struct database_error *error)
 {
@@ -67,46 +85,26 @@ static void on_found(void *arg, const struct database_result *result,
 	struct retention *retention = arg;
 	struct buffer *ids = &retention->ids;
 
-	if (error || retention->stopped || database_rows(result) == 0) {
+	retention->found = error ? 0 : database_int(result, 0, 0);
+	if (retention->found == 0 || retention->stopped) {
 		end(retention, error);
 		return;
 	}
-	retention->found = database_rows(result);
 	ids->size = 0;
-	for (size_t i = 0; i < retention->found; i++) {
-		buffer_append_char(ids, i == 0 ? '{' : ',');
-		buffer_append_slice(ids, database_cell(result, i, 0));
-	}
-	buffer_append(ids, "}", 2); /* with its NUL */
+	buffer_append_slice(ids, database_cell(result, 0, 1));
+	buffer_append_char(ids, '\0');
 	retention->delete_params[0] = ids->data;
-	database_run(retention->database,
-		     &(struct database_statement){
-			     .lane = DATABASE_WRITE,
-			     .name = "retention_delete",
-			     .sql = "DELETE FROM system.audit_logs "
-				    "WHERE id = ANY($1::bigint[])",
-			     .params = retention->delete_params,
-			     .param_count = 1,
-			     .deadline_ms = DEADLINE_MS,
-			     .done = on_deleted,
-			     .arg = retention,
-		     });
+	run(retention, DATABASE_WRITE, "retention_delete",
+	    "DELETE FROM system.audit_logs WHERE id = ANY($1::bigint[])",
+	    retention->delete_params, 1, on_deleted);
 }
 
 static void find(struct retention *retention)
 {
-	database_run(retention->database,
-		     &(struct database_statement){
-			     .lane = DATABASE_SLOW,
-			     .name = "retention_find",
-			     .sql = "SELECT id "
-				    "FROM system.audit_logs_expired($1, $2)",
-			     .params = retention->find_params,
-			     .param_count = 2,
-			     .deadline_ms = DEADLINE_MS,
-			     .done = on_found,
-			     .arg = retention,
-		     });
+	run(retention, DATABASE_SLOW, "retention_find",
+	    "SELECT count(*), array_agg(id) "
+	    "FROM system.audit_logs_expired($1, $2)",
+	    retention->find_params, 2, on_found);
 }
 
 /* Nothing is left waiting for a connection, which would hold up a stop. */

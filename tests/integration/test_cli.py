@@ -43,6 +43,7 @@ def test_list(suite, api):
     ("provider.get", {"id": 5}, "ERR_NOT_FOUND"),
     ("provider.get", {}, "ERR_MALFORMED"),
     ("provider.create", {"object": {}}, "name: is required"),
+    ("registrar.trunk_registration", {"id": 5}, "ERR_NOT_FOUND"),
     ("provider.nope", {}, "ERR_UNKNOWN_METHOD"),
     ("nope.get", {}, "ERR_UNAVAILABLE"),
 ], ids=str)

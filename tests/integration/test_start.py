@@ -108,3 +108,69 @@ def test_services_may_not_make_objects_in_common_schemas(servers, database,
         " has_schema_privilege(current_user, 'trunkline', 'create')",
         database, user="trunkline_system")
     assert rows == ["f|f"]
+
+
+# Migrations that change what is there
+
+
+def migrate_before(name, url, directory):
+    """Applies the migrations that come before one."""
+    folder = copy_of_migrations(directory)
+    for later in NAMES[NAMES.index(name):]:
+        (folder / later).unlink()
+    done = migrate(url, MIGRATIONS=str(folder))
+    assert done.returncode == 0, done.stderr
+
+
+TRUNKS = """
+insert into provider.providers (id, name, enabled, auth_mode, transport,
+    hostname, port, registration, register_interval, outbound_server,
+    outbound_server_port, inlan, single_via_header, rewrite_via_ip,
+    verify_port, keep_alive, keep_alive_interval, concurrency,
+    adjust_sdp_direction, remove_srtp_info, stir_shaken_signature_required,
+    did_numbers, outbound_parameters)
+select id, 'trunk', true, 'IP_AUTH', 'UDP', 'sip.example.net', 5060, false,
+    600, 'sip.example.net', 5060, false, true, true, true, true, 360, 1, true,
+    true, false, did_numbers, jsonb_build_object(
+        'to_user_part', jsonb_build_object('custom_value', repeat('x', 3000)))
+from (values {}) as trunks (id, did_numbers)
+"""
+RANGES = "select provider_id, provider.did_text(range)" \
+         " from provider.did_ranges order by provider_id, lower(range)"
+
+
+def test_trunks_from_before_their_writes_were_cheaper(servers, database, url,
+                                                      tmp_path):
+    migrate_before("0012_cheaper_writes.sql", url, tmp_path)
+    servers.sql(TRUNKS.format(
+        "(1, '3000;12000-18000'), (2, '5-7'), (3, null), (4, '9')"), database)
+    before = servers.sql(RANGES, database)
+    assert before == ["1|3000", "1|12000-18000", "2|5-7", "4|9"]
+    done = migrate(url)
+    assert done.returncode == 0, done.stderr
+    assert servers.sql(RANGES, database) == before
+
+    servers.sql(TRUNKS.format("(5, '1-2;4'), (6, null)"), database)
+    servers.sql("update provider.providers set did_numbers = case id"
+                " when 1 then '3001' when 3 then '8' end where id <= 3",
+                database)
+    servers.sql("delete from provider.providers where id in (4, 6)", database)
+    assert servers.sql(RANGES, database) == ["1|3001", "3|8", "5|1-2", "5|4"]
+    assert servers.sql(
+        "select distinct length(outbound_parameters"
+        " #>> '{to_user_part,custom_value}') from provider.providers",
+        database) == ["3000"]
+    servers.sql("delete from provider.providers", database)
+    assert servers.sql(RANGES, database) == []
+
+
+def test_ranges_of_a_pool_are_part_of_the_statements_plan(servers, database,
+                                                          url):
+    """A function that is called has its text planned anew for each row."""
+    assert migrate(url).returncode == 0
+    plan = "\n".join(servers.sql(
+        "explain select range from provider.did_ranges_of('5-7')", database))
+    assert "string_to_table" in plan
+    assert "did_ranges_of" not in plan
+    assert servers.sql("select range from provider.did_ranges_of(null)",
+                       database) == []

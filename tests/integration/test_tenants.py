@@ -518,10 +518,11 @@ def test_own_if_match(suite, api):
         assert answer.status_code == status
 
 
-def test_status(suite, api):
-    tenant = make_tenant(api, max_extensions=7)
+def owning_tenant(suite, api, maker=None, users=3, **fields):
+    """A tenant with users, a trunk of its own and an assigned one."""
+    tenant = make_tenant(maker or api, **fields)
     acting = as_tenant(suite, tenant)
-    for _ in range(2):
+    for _ in range(users):
         make_user(acting)
     made(acting.post("/api/providers", json=minimal(
         auth_mode="REGISTER_AUTH", auth_id=unique("auth"), password="x",
@@ -531,7 +532,12 @@ def test_status(suite, api):
     answer = api.post(path("providers", lent, f"/assignees/{tenant.id}"),
                       json={"did_numbers": "100", "concurrency": 1})
     assert answer.status_code == 204, answer.text
-    answer = acting.get("/api/tenant/status")
+    return tenant, lent
+
+
+def test_status(suite, api):
+    tenant, _ = owning_tenant(suite, api, users=2, max_extensions=7)
+    answer = as_tenant(suite, tenant).get("/api/tenant/status")
     assert answer.status_code == 200, answer.text
     status = answer.json()
     assert status.pop("version")
@@ -733,23 +739,6 @@ def held(suite, tenant):
 def number_of(tenant):
     """The id as it stands in the database."""
     return int(base64.b64decode(tenant.id))
-
-
-def owning_tenant(suite, api, maker=None, users=3):
-    """A tenant with users, a trunk of its own and an assigned one."""
-    tenant = make_tenant(maker or api)
-    acting = as_tenant(suite, tenant)
-    for _ in range(users):
-        make_user(acting)
-    made(acting.post("/api/providers", json=minimal(
-        auth_mode="REGISTER_AUTH", auth_id=unique("auth"), password="x",
-        did_numbers="4930")))
-    lent = made(api.post("/api/providers", json=minimal(
-        did_numbers="100-200")))
-    answer = api.post(path("providers", lent, f"/assignees/{tenant.id}"),
-                      json={"did_numbers": "100", "concurrency": 1})
-    assert answer.status_code == 204, answer.text
-    return tenant, lent
 
 
 def test_nothing_of_a_deleted_tenant_is_left(suite, api):

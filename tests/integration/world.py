@@ -5,7 +5,6 @@ from objects import id_of, minimal, unique
 from people import (act_as, as_tenant, made, make_dealer, make_tenant,
                     make_user, path, sign_in, sign_in_dealer, sign_in_user,
                     system)
-from servers import wait_for
 
 # Who asks. The tenant "ours" was made by the third of a chain of dealers;
 # "theirs" by a dealer outside of it.
@@ -101,11 +100,6 @@ class World:
         self.their_trunk = self.make_trunk("theirs",
                                            did_numbers=self.dids["theirs"])
         self.lent_trunk = self.make_trunk("lent", self.dids["lent"])
-        for trunk in [self.own_trunk, self.their_trunk, self.lent_trunk]:
-            # Then it is 409: there is nothing to register.
-            wait_for(lambda trunk=trunk: self.people["system"].get(path(
-                "providers", trunk, "/registration")).status_code != 404,
-                f"the registrar knows of trunk {trunk}")
 
     def _make_nobodies(self):
         root = self.people["system"]

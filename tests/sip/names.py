@@ -46,6 +46,11 @@ class Names:
             self._add(f"srv-host=_sip._udp.{name},{host},{port},{priority},1")
         return name
 
+    def points(self, name, service):
+        """A NAPTR record over UDP, to the SRV records of that name."""
+        self._add(f"naptr-record={name},10,10,s,SIP+D2U,,{service}")
+        return name
+
     def end(self):
         self._process.terminate()
         self._process.wait(DEADLINE_S)

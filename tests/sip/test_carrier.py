@@ -6,8 +6,9 @@ import contextlib
 import pytest
 
 from carrier import PASSWORD, Carrier, CarrierTrunk, header, sent
+from objects import path_of, unique
 from servers import wait_for
-from trunks import Certificates
+from trunks import Certificates, free_port
 
 # Nothing has this name: RFC 6761, 6.4.
 NOWHERE = "does-not-exist.invalid"
@@ -92,6 +93,29 @@ def test_registers(carrier, trunks, tcp_port, transport):
     assert "Authorization:" not in first
     assert header(first, "Call-ID") == header(second, "Call-ID")
     assert held["Call-ID"] == header(second, "Call-ID")
+
+
+@pytest.mark.parametrize("verb, tail, statuses", [
+    ("GET", "/registration", {200}), ("POST", "/register", {200, 409})])
+def test_is_known_at_once(api, carrier, trunks, verb, tail, statuses):
+    """However soon after its creation: 409 is that it registers already."""
+    for _ in range(10):
+        made = trunks(carrier)
+        answer = api.request(verb, path_of(made.id, tail))
+        assert answer.status_code in statuses, answer.text
+        made.wait(status="ONLINE")
+
+
+def test_found_by_naptr(carrier, trunks, names):
+    """The name has neither address nor SRV records: its NAPTR record leads to
+    those of another, whose first server is dead."""
+    host = names.host(NAMED)
+    other = names.servers(f"{unique('other')}.example", (host, free_port()),
+                          (host, carrier.port))
+    name = names.points(f"{unique('naptr')}.example", f"_sip._udp.{other}")
+    trunk = trunks(carrier, outbound_server=name, outbound_server_port=0)
+    known = trunk.wait(status="ONLINE", state="registered")
+    assert known["target"] == f"127.0.0.1:{carrier.port}"
 
 
 def test_sha_256(sha_256_carrier, trunks):

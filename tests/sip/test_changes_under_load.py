@@ -20,7 +20,7 @@ CHANGES = 1000
 
 # Every so many changes it is waited until the last one is there. Those between
 # follow one another as fast as REST takes them; the registrar may take several
-# in one step. Under AddressSanitizer a certificate takes it a fifth of a second.
+# in one step.
 CERTIFICATES_EACH, LISTENERS_EACH = 20, 4
 
 # Before memory and descriptors are counted: pools and caches have filled.
@@ -35,8 +35,8 @@ PAUSE_S = 0.05
 # A device comes by a new connection after so many REGISTERs.
 RECONNECTS = 5
 
-# Measured: 3 MB at most. A TLS context has the system's authorities in it: of
-# those that stayed, ten would pass this.
+# Measured: 3 MB at most. A certificate takes 60 kB, in three TLS contexts: of
+# those that stayed, two hundred would pass this.
 GROWN_BYTES_MAX = 12 << 20
 
 # Freed memory is given back at once, else AddressSanitizer hides it.

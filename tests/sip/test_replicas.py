@@ -114,7 +114,7 @@ def trunks(api, both_called, carriers):
 @pytest.fixture
 def registered(api, trunks, carriers):
     """Trunks, some of which each registrar holds: their ids decide. One that
-    joins takes its share within two renewals of the leases."""
+    joins takes its share within a second."""
     before = [one.registers.copy() for one in carriers]
 
     def shared():

@@ -699,6 +699,125 @@ Test(follow, more_objects_than_agreed_are_left_out)
 	cr_assert_eq(follow_count(world.follow), 10);
 }
 
+/* What those who asked were told. */
+struct told {
+	unsigned count;
+	int64_t id;
+	enum err_code code;
+	uint64_t version; /* that the consumer knew then */
+};
+
+static void on_asked(void *arg, int64_t id, enum err_code code)
+{
+	struct told *told = arg;
+
+	told->count++;
+	told->id = id;
+	told->code = code;
+	told->version = world.things[id].told;
+}
+
+Test(follow, who_asks_need_not_wait_for_the_event)
+{
+	struct told told[2] = {0};
+
+	set(2, 1, false);
+	serve();
+	follow_begin(NEVER_MS, 0);
+	settle();
+	set(1, 7, false);
+	cr_assert(follow_ask(world.follow, 1, on_asked, &told[0]));
+	cr_assert(follow_ask(world.follow, 1, on_asked, &told[1]));
+	cr_assert_eq(told[0].count, 0);
+	TURN_UNTIL(world.loop, told[0].count > 0 && told[1].count > 0);
+	for (size_t i = 0; i < 2; i++) {
+		cr_assert_eq(told[i].count, 1);
+		cr_assert_eq(told[i].id, 1);
+		cr_assert_eq(told[i].code, ERR_OK);
+		cr_assert_eq(told[i].version, 7);
+	}
+	cr_assert_eq(metric("follow_thing_fetches_total"), 2);
+}
+
+Test(follow, who_asks_for_nothing_costs_one_fetch)
+{
+	struct told told = {0};
+
+	serve();
+	follow_begin(NEVER_MS, 0);
+	settle();
+	cr_assert(follow_ask(world.follow, 1, on_asked, &told));
+	TURN_UNTIL(world.loop, told.count == 1);
+	cr_assert_eq(told.code, ERR_OK);
+	cr_assert_eq(told.version, 0);
+	cr_assert_eq(metric("follow_thing_fetches_total"), 1);
+	cr_assert_eq(follow_count(world.follow), 0);
+	cr_assert_eq(world.things[1].removals, 0);
+}
+
+/* Those behind the page that fails, too: they would wait for as long as the
+ * service is away. */
+Test(follow, who_asks_a_service_that_is_away_is_told)
+{
+	struct told told[2 * RESOURCE_FETCH_MAX] = {0};
+	size_t answered = 0;
+
+	serve();
+	follow_begin(NEVER_MS, 0);
+	settle();
+	world.holding = true;
+	for (int64_t id = 0; id < 2 * RESOURCE_FETCH_MAX; id++)
+		cr_assert(
+			follow_ask(world.follow, id + 1, on_asked, &told[id]));
+	TURN_UNTIL(world.loop, world.held_count > 0);
+	service_die();
+	while (answered < 2 * RESOURCE_FETCH_MAX) {
+		TURN_UNTIL(world.loop, told[answered].count == 1);
+		cr_assert_eq(told[answered++].code, ERR_UNAVAILABLE);
+	}
+	cr_assert_not(follow_ask(world.follow, 1, on_asked, &told[0]));
+	world.holding = false;
+	serve();
+	TURN_UNTIL(world.loop, follow_ask(world.follow, 1, on_asked, &told[0]));
+	TURN_UNTIL(world.loop, told[0].count == 2);
+	cr_assert_eq(told[0].code, ERR_OK);
+}
+
+Test(follow, who_asks_for_what_the_service_fails_on_is_told)
+{
+	struct told told = {0};
+
+	set(1, 1, false);
+	world.things[1].refused = true;
+	serve();
+	follow_begin(NEVER_MS, 0);
+	settle();
+	cr_assert(follow_ask(world.follow, 1, on_asked, &told));
+	TURN_UNTIL(world.loop, told.count == 1);
+	cr_assert_eq(told.code, ERR_UNAVAILABLE);
+}
+
+Test(follow, no_more_wait_than_agreed)
+{
+	struct told told = {0};
+
+	serve();
+	world.holding = true;
+	follow_begin(NEVER_MS, 0);
+	for (int i = 0; i < WAITING_MAX; i++)
+		cr_assert(follow_ask(world.follow, 1, on_asked, &told));
+	cr_assert_not(follow_ask(world.follow, 1, on_asked, &told));
+	cr_assert_not(follow_ask(world.follow, 2, on_asked, &told));
+	TURN_UNTIL(world.loop, world.held_count == 1);
+	release();
+	TURN_UNTIL(world.loop, told.count == WAITING_MAX);
+	/* Freed, it tells nobody. */
+	cr_assert(follow_ask(world.follow, 1, on_asked, &told));
+	follow_free(world.follow);
+	world.follow = NULL;
+	cr_assert_eq(told.count, WAITING_MAX);
+}
+
 Test(follow, freed_with_calls_under_way)
 {
 	for (int64_t id = 1; id <= 100; id++)

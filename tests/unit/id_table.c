@@ -1,6 +1,9 @@
 #include "services/common/id_table.h"
 
+#include "proto/mem.h"
+
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 enum { NODES = 5000 };
 
@@ -48,8 +51,7 @@ Test(id_table, walks_over_each_once)
 	size_t count = 0;
 
 	fill(&table);
-	for (struct id_node *node = id_table_next(&table, NULL); node;
-	     node = id_table_next(&table, node)) {
+	ID_TABLE_FOREACH(node, &table) {
 		cr_assert_not(seen[node - nodes]);
 		seen[node - nodes] = true;
 		count++;
@@ -69,5 +71,24 @@ Test(id_table, what_was_removed_is_gone_and_the_rest_stays)
 	for (int i = 0; i < NODES; i++)
 		cr_assert_eq(id_table_find(&table, id_of(i)),
 			     i % 2 ? &nodes[i] : NULL);
+	id_table_fini(&table);
+}
+
+Test(id_table, a_walk_may_remove_and_free_what_it_is_at)
+{
+	struct id_table table = {0};
+
+	for (int i = 0; i < NODES; i++) {
+		struct id_node *node = mem_alloc(sizeof(*node));
+
+		node->id = id_of(i);
+		id_table_add(&table, node);
+	}
+	ID_TABLE_FOREACH(node, &table) {
+		id_table_remove(&table, node);
+		free(node);
+	}
+	cr_assert_eq(table.count, 0);
+	cr_assert_null(id_table_next(&table, NULL));
 	id_table_fini(&table);
 }

@@ -2,6 +2,7 @@
 
 #include "carrier.h"
 #include "certificates.h"
+#include "outbound_sip.h"
 #include "proto/buffer.h"
 #include "servers.h"
 #include "services/common/secrets.h"
@@ -65,45 +66,6 @@ static int64_t wall(void *arg)
 	return INT64_C(1700000000000) + (int64_t)monotonic(arg);
 }
 
-static void on_message(void *arg, const struct sip_flow *flow,
-		       struct slice bytes)
-{
-	struct registrar *registrar = arg;
-	struct sip_message message;
-
-	(void)flow;
-	cr_assert_eq(sip_message_parse(bytes, SIP_DATAGRAM, &message), ERR_OK);
-	outbound_receive(registrar->outbound, &message);
-}
-
-static void on_open(void *arg, const struct sip_flow *flow)
-{
-	struct registrar *registrar = arg;
-
-	outbound_on_open(registrar->outbound, flow);
-}
-
-static void on_close(void *arg, const struct sip_flow *flow,
-		     enum sip_stream_stage stage, const struct err *reason)
-{
-	struct registrar *registrar = arg;
-
-	if (registrar->outbound)
-		outbound_on_close(registrar->outbound, flow, stage, reason);
-}
-
-static const struct sip_transports_events sip_events = {
-	.on_message = on_message,
-	.on_close = on_close,
-	.on_open = on_open,
-};
-
-static uint16_t port_of(void *arg, enum sip_transport transport)
-{
-	(void)arg;
-	return transport == SIP_TRANSPORT_TLS ? 5061 : 5060;
-}
-
 static void on_changed(void *arg, int64_t id, bool online)
 {
 	struct registrar *registrar = arg;
@@ -124,7 +86,7 @@ static void outbound_begin(struct registrar *registrar,
 	options.loop = registrar->loop;
 	options.cache = registrar->cache;
 	options.transports = registrar->transports;
-	options.port = port_of;
+	options.port = outbound_sip_port;
 	options.changed = on_changed;
 	options.arg = registrar;
 	options.user_agent = "Trunkline";
@@ -141,8 +103,6 @@ static void outbound_begin(struct registrar *registrar,
 static void registrar_start(struct world *world, struct registrar *registrar,
 			    const struct outbound_options *options)
 {
-	struct sip_endpoint local;
-	struct sip_transports_options sip = {0};
 	struct err err = {0};
 
 	registrar->loop = world->loop;
@@ -150,18 +110,8 @@ static void registrar_start(struct world *world, struct registrar *registrar,
 	cr_assert_eq(cache_new(world->loop, world->redis.url, NULL,
 			       &registrar->cache, &err),
 		     ERR_OK);
-	sip.client = registrar->client;
-	registrar->transports =
-		sip_transports_new(world->loop, &sip, &sip_events, registrar);
-	cr_assert(sip_endpoint_parse(slice_str("127.0.0.1"), 0, &local));
-
-	const struct sip_listener_options listen = {
-		.transport = SIP_TRANSPORT_UDP,
-		.addresses = &local,
-		.address_count = 1,
-	};
-
-	sip_transports_listen(registrar->transports, &listen);
+	registrar->transports = outbound_sip_new(world->loop, registrar->client,
+						 &registrar->outbound);
 	outbound_begin(registrar, options);
 }
 
@@ -658,12 +608,13 @@ static void check_tls(const struct tls_row *row)
 		.key = certificate_key(own),
 	};
 	char *ca_file = certificate_file(authority);
+	struct sip_tls_authorities *authorities =
+		sip_tls_authorities_new(row->trusted ? ca_file : NULL);
 	struct sip_tls_context *context;
 	struct world world = {0};
 	struct err err = {0};
 
-	cr_assert_eq(sip_tls_client_new(row->trusted ? ca_file : NULL,
-					&world.one.client, &err),
+	cr_assert_eq(sip_tls_client_new(authorities, &world.one.client, &err),
 		     ERR_OK, "%s", err.text);
 	cr_assert_eq(sip_tls_server_new(&server, &context, &err), ERR_OK, "%s",
 		     err.text);
@@ -683,6 +634,7 @@ static void check_tls(const struct tls_row *row)
 			  row->name, status.fault.reason);
 	world_end(&world);
 	sip_tls_context_free(context);
+	sip_tls_authorities_free(authorities);
 	unlink(ca_file);
 	free(ca_file);
 	certificate_free(own);
@@ -1272,12 +1224,92 @@ Test(outbound, a_crashed_registrar_finds_its_trunks_as_it_left_them)
 	WAIT_FOR(&world, registered(&world.one) == 1);
 	cr_expect_eq(world.carrier.registers, 1);
 
+	registrar_end(&world.one);
 	registrar_start(&world, &world.two, &other);
 	outbound_trunk_set(world.two.outbound, &world.trunk);
 	settle(&world);
 	cr_expect_eq(
 		outbound_trunk_get(world.two.outbound, world.trunk.id, &trunk),
 		ERR_ELSEWHERE);
+	world_end(&world);
+}
+
+/* No lease is renewed meanwhile. */
+Test(outbound, trunks_go_over_long_before_the_next_renewal)
+{
+	const struct outbound_options slow = {.lease_ttl_ms = 3600000};
+	struct world world = {0};
+
+	world_start(&world, &slow);
+	for (world.trunk.id = 1; world.trunk.id <= 40; world.trunk.id++)
+		set(&world);
+	WAIT_FOR(&world, registered(&world.one) == 40);
+	registrar_start(&world, &world.two, &slow);
+	for (world.trunk.id = 1; world.trunk.id <= 40; world.trunk.id++)
+		outbound_trunk_set(world.two.outbound, &world.trunk);
+	WAIT_FOR(&world, parts(&world.two) > 0 &&
+				 parts(&world.one) + parts(&world.two) == 40);
+	outbound_stop(world.two.outbound);
+	WAIT_FOR(&world, parts(&world.one) == 40);
+	cr_expect_eq(world.carrier.registers, 40);
+	world_end(&world);
+}
+
+/* What one who waits for a trunk was told. */
+struct told {
+	unsigned count;
+	int64_t id;
+	enum err_code code;
+};
+
+static void on_told(void *arg, int64_t id, enum err_code code)
+{
+	struct told *told = arg;
+
+	told->count++;
+	told->id = id;
+	told->code = code;
+}
+
+/* A trunk whose state is not read yet, and who waits for that. */
+static void set_and_await(struct world *world, struct told *told)
+{
+	struct trunk *trunk;
+
+	world->trunk.id++;
+	set(world);
+	cr_expect_eq(outbound_trunk_get(world->one.outbound, world->trunk.id,
+					&trunk),
+		     ERR_UNAVAILABLE);
+	cr_expect(outbound_trunk_await(world->one.outbound, world->trunk.id,
+				       on_told, told));
+}
+
+Test(outbound, who_waits_for_a_state_is_told)
+{
+	struct world world = {0};
+	struct told told = {0};
+	struct trunk *trunk;
+
+	world_start(&world, &plain);
+	register_trunk(&world);
+	cr_expect_not(
+		outbound_trunk_await(world.one.outbound, TRUNK, on_told, &told),
+		"it is there");
+	cr_expect_not(outbound_trunk_await(world.one.outbound, TRUNK + 1,
+					   on_told, &told),
+		      "there is none");
+	set_and_await(&world, &told);
+	WAIT_FOR(&world, told.count == 1);
+	cr_expect_eq(told.id, TRUNK + 1);
+	cr_expect_eq(told.code, ERR_OK);
+	cr_expect_eq(outbound_trunk_get(world.one.outbound, TRUNK + 1, &trunk),
+		     ERR_OK);
+	set_and_await(&world, &told);
+	outbound_stop(world.one.outbound);
+	cr_expect_eq(told.count, 2);
+	cr_expect_eq(told.id, TRUNK + 2);
+	cr_expect_eq(told.code, ERR_UNAVAILABLE);
 	world_end(&world);
 }
 

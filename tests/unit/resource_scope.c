@@ -389,33 +389,46 @@ static void on_answer(void *arg, const struct reply *reply,
 	buffer_append_slice(&answer->body, reply->body);
 }
 
-/* One text of the arguments, in which ' stands for ". */
-static void call(const struct principal *who, const char *method,
-		 const char *args, struct answer *answer)
+/* Appends a text in which ' stands for ", and ` for '. */
+static void json_append(struct buffer *wire, const char *text)
 {
-	struct buffer wire = {0};
 	struct err err = {0};
 	char json[512];
 
-	snprintf(json, sizeof(json), "%s", args);
+	snprintf(json, sizeof(json), "%s", text);
 	for (char *c = json; *c; c++)
 		if (*c == '\'')
 			*c = '"';
 		else if (*c == '`')
 			*c = '\'';
-	cr_assert_eq(json_to_msgpack(slice_str(json), &wire, &err), ERR_OK,
-		     "%s", json);
+	cr_assert_eq(json_to_msgpack(slice_str(json), wire, &err), ERR_OK, "%s",
+		     json);
+}
+
+/* Takes the arguments. */
+static void call_with(const struct principal *who, const char *method,
+		      struct buffer *wire, struct answer *answer)
+{
 	const struct request request = {.request_id = SLICE("r-1"),
 					.method = slice_str(method),
 					.deadline_ms = SOON_MS,
 					.principal = *who,
-					.args = buffer_slice(&wire)};
+					.args = buffer_slice(wire)};
 
 	buffer_fini(&answer->body);
 	*answer = (struct answer){0};
 	bus_client_call(world.client, BUS_SLOW, &request, on_answer, answer);
 	TURN_UNTIL(world.service.loop, answer->done);
-	buffer_fini(&wire);
+	buffer_fini(wire);
+}
+
+static void call(const struct principal *who, const char *method,
+		 const char *args, struct answer *answer)
+{
+	struct buffer wire = {0};
+
+	json_append(&wire, args);
+	call_with(who, method, &wire, answer);
 }
 
 static enum err_code code_of(const struct principal *who, const char *method,
@@ -433,32 +446,15 @@ static void call_id(const struct principal *who, const char *method, int64_t id,
 		    const char *object, struct answer *answer)
 {
 	struct buffer wire = {0};
-	struct err err = {0};
-	char json[512];
 
 	writer_map(&wire, object ? 2 : 1);
 	writer_text(&wire, "id");
 	writer_id(&wire, id);
 	if (object) {
-		snprintf(json, sizeof(json), "%s", object);
-		for (char *c = json; *c; c++)
-			if (*c == '\'')
-				*c = '"';
 		writer_text(&wire, "object");
-		cr_assert_eq(json_to_msgpack(slice_str(json), &wire, &err),
-			     ERR_OK, "%s", json);
+		json_append(&wire, object);
 	}
-	const struct request request = {.request_id = SLICE("r-1"),
-					.method = slice_str(method),
-					.deadline_ms = SOON_MS,
-					.principal = *who,
-					.args = buffer_slice(&wire)};
-
-	buffer_fini(&answer->body);
-	*answer = (struct answer){0};
-	bus_client_call(world.client, BUS_SLOW, &request, on_answer, answer);
-	TURN_UNTIL(world.service.loop, answer->done);
-	buffer_fini(&wire);
+	call_with(who, method, &wire, answer);
 }
 
 static enum err_code change(const struct principal *who, const char *method,
@@ -630,12 +626,11 @@ Test(resource_scope, creates_are_the_callers)
 Test(resource_scope, owners_are_not_the_clients_to_say)
 {
 	static const char *const verbs[] = {"thing.create", "thing.update"};
-	struct buffer wire = {0};
 
 	for (size_t i = 0; i < 2; i++) {
 		struct answer answer = {0};
+		struct buffer wire = {0};
 
-		wire.size = 0;
 		writer_map(&wire, 1 + i);
 		writer_text(&wire, "object");
 		writer_map(&wire, 2);
@@ -648,21 +643,13 @@ Test(resource_scope, owners_are_not_the_clients_to_say)
 			writer_id(&wire, number("SELECT id FROM thing.things "
 						"WHERE name = 'mine'"));
 		}
-		const struct request request = {.method = slice_str(verbs[i]),
-						.deadline_ms = SOON_MS,
-						.principal = tenant_admin,
-						.args = buffer_slice(&wire)};
-
-		bus_client_call(world.client, BUS_SLOW, &request, on_answer,
-				&answer);
-		TURN_UNTIL(world.service.loop, answer.done);
+		call_with(&tenant_admin, verbs[i], &wire, &answer);
 		cr_expect_eq(answer.code, ERR_OK, "%s", answer.err.text);
 		buffer_fini(&answer.body);
 		cr_expect_eq(number("SELECT tenant_id FROM thing.things "
 				    "WHERE name = 'mine'"),
 			     TENANT);
 	}
-	buffer_fini(&wire);
 }
 
 Test(resource_scope, a_guard_that_does_not_hold_forbids)

@@ -113,6 +113,14 @@ static void server_start(struct names *names)
 		"--naptr-record=full.example,5,10,u,E2U+sip,!^.*$!sip:x@y!",
 		"--srv-host=_sips._tcp.full.example,a.example,5081,10,1",
 		"--srv-host=_sip._udp.full.example,b.example,5082,10,1",
+		/* NAPTR to the SRV records of others; there are none of its own. */
+		"--naptr-record=lent.example,10,10,s,SIP+D2T,,_sip._tcp.srv.example",
+		"--naptr-record=lent.example,20,10,s,SIP+D2U,,_sip._udp.full.example",
+		"--naptr-record=lent.example,10,10,s,SIP+D2U,,_sip._udp.srv.example",
+		"--host-record=lent.example,192.0.2.97",
+		/* To what is not there. */
+		"--naptr-record=lost.example,10,10,s,SIP+D2U,,_sip._udp.gone.example",
+		"--host-record=lost.example,192.0.2.96",
 		/* NAPTR of nothing we have. */
 		"--naptr-record=odd.example,5,10,s,SIP+D2S,,_sip._sctp.odd.example",
 		"--srv-host=_sip._udp.odd.example,a.example,5083,10,1",
@@ -135,6 +143,9 @@ static void server_start(struct names *names)
 		/* One target of two answers. */
 		"--srv-host=_sip._udp.half.example,host.silent.example,5060,1,1",
 		"--srv-host=_sip._udp.half.example,b.example,5061,2,1",
+		/* An address and no SRV; of NAPTR it says nothing. */
+		"--host-record=mute.silent.example,192.0.2.95",
+		"--local=/_udp.mute.silent.example/",
 		NULL,
 	};
 	/* clang-format on */
@@ -296,10 +307,32 @@ static const struct {
 	 "full.example",
 	 {.secure = true},
 	 "192.0.2.1:5081/TLS"},
-	{"a transport: no NAPTR",
+	{"a transport: its SRV records",
 	 "full.example",
 	 {.transport = UDP},
 	 "192.0.2.2:5082/UDP"},
+	{"a transport, NAPTR to another's SRV",
+	 "lent.example",
+	 {.transport = UDP},
+	 "192.0.2.1:5070/UDP 192.0.2.2:5071/UDP 192.0.2.2:5082/UDP"},
+	{"another transport, likewise",
+	 "lent.example",
+	 {.transport = TCP},
+	 "192.0.2.1:5072/TCP"},
+	{"a transport that NAPTR does not have",
+	 "lent.example",
+	 {.transport = TLS},
+	 "192.0.2.97:5061/TLS"},
+	{"a transport, NAPTR to nothing",
+	 "lost.example",
+	 {.transport = UDP},
+	 "192.0.2.96:5060/UDP"},
+	{"a transport, a name that is not there",
+	 "gone.example",
+	 {.transport = UDP},
+	 "",
+	 DNS_NO_NAME,
+	 RESOLVE_ADDRESS},
 	{"NAPTR of others", "odd.example", {.port = 0}, "192.0.2.1:5083/UDP"},
 	{"SRV, priorities, a CNAME",
 	 "srv.example",
@@ -581,6 +614,24 @@ Test(sip_resolve, silent_server_before_the_deadline)
 		60000, &seen);
 	cr_expect_eq(seen.reason, DNS_TIMEOUT);
 	cr_expect_eq(seen.stage, RESOLVE_ADDRESS);
+	names_stop(&names);
+}
+
+/* The deadline is not waited for: that of the test is before it. */
+Test(sip_resolve, naptr_that_is_never_answered)
+{
+	struct names names;
+	struct seen seen;
+
+	names_start(&names);
+	resolve(&names,
+		&(struct resolve_target){.host = SLICE("mute.silent.example"),
+					 .transport = UDP},
+		2 * TURN_DEADLINE_MS, &seen);
+	cr_expect_eq(seen.reason, DNS_OK, "%s", dns_reason_text(seen.reason));
+	cr_expect(slice_is(buffer_slice(&seen.text), "192.0.2.95:5060/UDP"),
+		  "%.*s", SLICE_ARG(buffer_slice(&seen.text)));
+	buffer_fini(&seen.text);
 	names_stop(&names);
 }
 

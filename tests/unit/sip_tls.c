@@ -8,11 +8,14 @@
 #include "sip_peer.h"
 #include "turn.h"
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,7 +39,8 @@ static size_t heap_bytes(void)
 struct papers {
 	struct certificate *ours, *strange; /* authorities */
 	struct certificate *good, *expired, *early, *nameless, *unknown;
-	char *ca_file; /* ours */
+	char *ca_file;				 /* ours */
+	struct sip_tls_authorities *authorities; /* with ours */
 };
 
 static struct certificate *signed_by(struct certificate *issuer,
@@ -74,6 +78,7 @@ static void papers_make(struct papers *papers)
 		signed_by(papers->ours, "nameless", "DNS:other.example", 0, 0);
 	papers->unknown = signed_by(papers->strange, "unknown", names, 0, 0);
 	papers->ca_file = certificate_file(papers->ours);
+	papers->authorities = sip_tls_authorities_new(papers->ca_file);
 }
 
 static void papers_free(struct papers *papers)
@@ -85,6 +90,7 @@ static void papers_free(struct papers *papers)
 	certificate_free(papers->early);
 	certificate_free(papers->nameless);
 	certificate_free(papers->unknown);
+	sip_tls_authorities_free(papers->authorities);
 	unlink(papers->ca_file);
 	free(papers->ca_file);
 }
@@ -97,7 +103,7 @@ static struct sip_tls_context *server_context(const struct papers *papers,
 		.certificate = certificate_pem(c),
 		.key = certificate_key(c),
 		.verify = verify,
-		.ca_file = papers->ca_file,
+		.authorities = papers->authorities,
 	};
 	struct sip_tls_context *context = NULL;
 	struct err err = {0};
@@ -321,7 +327,8 @@ Test(sip_tls, a_client_believes_the_right_server_only)
 	struct sip_tls_context *client = NULL;
 
 	papers_make(&papers);
-	cr_assert_eq(sip_tls_client_new(papers.ca_file, &client, NULL), ERR_OK);
+	cr_assert_eq(sip_tls_client_new(papers.authorities, &client, NULL),
+		     ERR_OK);
 	for (size_t i = 0; i < sizeof(verifications) / sizeof(verifications[0]);
 	     i++)
 		check_verification(&papers, client, &verifications[i]);
@@ -332,19 +339,77 @@ Test(sip_tls, a_client_believes_the_right_server_only)
 Test(sip_tls, without_our_authority_nobody_is_known)
 {
 	struct papers papers;
+	struct sip_tls_authorities *authorities = sip_tls_authorities_new(NULL);
 	struct sip_tls_context *client = NULL;
 	struct err err = {0};
 
 	papers_make(&papers);
-	cr_assert_eq(sip_tls_client_new(NULL, &client, NULL), ERR_OK);
+	cr_assert_eq(sip_tls_client_new(authorities, &client, NULL), ERR_OK);
 	check_verification(&papers, client,
 			   &(struct verification){"system's authorities", GOOD,
 						  "localhost",
 						  "unknown authority"});
 	sip_tls_context_free(client);
-	cr_expect_eq(sip_tls_client_new("/nowhere/ca.pem", &client, &err),
+	sip_tls_authorities_free(authorities);
+	authorities = sip_tls_authorities_new("/nowhere/ca.pem");
+	cr_expect_eq(sip_tls_client_new(authorities, &client, &err),
 		     ERR_VALIDATE);
 	cr_expect(strstr(err.text, "/nowhere/ca.pem"), "%s", err.text);
+	sip_tls_authorities_free(authorities);
+	papers_free(&papers);
+}
+
+/* Puts an authority in the place of another, in a file of one size. */
+static void authority_write(const char *path, const struct certificate *c)
+{
+	const struct slice pem = certificate_pem(c);
+	char bytes[4096];
+	FILE *file = fopen(path, "r+");
+
+	cr_assert(file && pem.size < sizeof(bytes));
+	memset(bytes, '\n', sizeof(bytes));
+	memcpy(bytes, pem.data, pem.size);
+	cr_assert_eq(fwrite(bytes, sizeof(bytes), 1, file), 1);
+	cr_assert_eq(fclose(file), 0);
+}
+
+/* Whether a client that is made now believes a certificate of the authority. */
+static void check_believed(const struct papers *papers, enum paper server,
+			   const char *reason)
+{
+	struct sip_tls_context *client = NULL;
+
+	cr_assert_eq(sip_tls_client_new(papers->authorities, &client, NULL),
+		     ERR_OK);
+	check_verification(papers, client,
+			   &(struct verification){"authorities now", server,
+						  "localhost", reason});
+	sip_tls_context_free(client);
+}
+
+Test(sip_tls, authorities_are_read_again_when_their_file_is_another)
+{
+	static const char unknown[] = "unknown authority";
+	struct papers papers;
+	struct stat info;
+
+	papers_make(&papers);
+	authority_write(papers.ca_file, papers.ours);
+	check_believed(&papers, GOOD, NULL);
+	cr_assert_eq(stat(papers.ca_file, &info), 0);
+
+	const struct timespec same[2] = {info.st_mtim, info.st_mtim};
+	const struct timespec later[2] = {info.st_mtim,
+					  {.tv_sec = info.st_mtim.tv_sec + 1}};
+
+	authority_write(papers.ca_file, papers.strange);
+	/* As far as can be seen it is the one that was read. */
+	cr_assert_eq(utimensat(AT_FDCWD, papers.ca_file, same, 0), 0);
+	check_believed(&papers, GOOD, NULL);
+	check_believed(&papers, UNKNOWN, unknown);
+	cr_assert_eq(utimensat(AT_FDCWD, papers.ca_file, later, 0), 0);
+	check_believed(&papers, GOOD, unknown);
+	check_believed(&papers, UNKNOWN, NULL);
 	papers_free(&papers);
 }
 
@@ -356,7 +421,8 @@ Test(sip_tls, connections_are_reused_for_the_same_name_only)
 	struct sip_flow flow, again;
 
 	papers_make(&papers);
-	cr_assert_eq(sip_tls_client_new(papers.ca_file, &client, NULL), ERR_OK);
+	cr_assert_eq(sip_tls_client_new(papers.authorities, &client, NULL),
+		     ERR_OK);
 
 	struct sip_tls_context *server =
 		server_context(&papers, papers.good, SIP_TLS_DISABLE);
@@ -565,7 +631,8 @@ Test(sip_tls, a_peer_without_tls_is_told_of)
 	struct sip_flow flow;
 
 	papers_make(&papers);
-	cr_assert_eq(sip_tls_client_new(papers.ca_file, &client, NULL), ERR_OK);
+	cr_assert_eq(sip_tls_client_new(papers.authorities, &client, NULL),
+		     ERR_OK);
 
 	struct sip_tls_context *server =
 		server_context(&papers, papers.good, SIP_TLS_DISABLE);
@@ -621,7 +688,8 @@ Test(sip_tls, large_messages_come_through_whole)
 	struct buffer message = {0};
 
 	papers_make(&papers);
-	cr_assert_eq(sip_tls_client_new(papers.ca_file, &client, NULL), ERR_OK);
+	cr_assert_eq(sip_tls_client_new(papers.authorities, &client, NULL),
+		     ERR_OK);
 
 	struct sip_tls_context *server =
 		server_context(&papers, papers.good, SIP_TLS_DISABLE);

@@ -22,49 +22,45 @@ enum {
 };
 
 /* A database and a Redis of the test's own. */
-struct world {
+static struct world {
 	struct servers_postgres postgres;
 	struct servers_redis redis;
 	struct loop *loop;
 	char directory[64];
 	char file[PATH_BYTES]; /* admin_file */
-};
+} world;
 
-/* A running system service and a client of it. */
-struct service {
-	struct world *world;
+/* A running system service and a client of it: whom calls go to. */
+static struct service {
 	struct config *config;
 	void *self;
 	struct bus_client *client;
-};
+} service;
 
-static void world_init(struct world *world)
+static void world_init(void)
 {
-	*world = (struct world){0};
-	servers_postgres_migrated(&world->postgres);
+	servers_postgres_migrated(&world.postgres);
 	/* Not a configuration key, as it looks. */
 	unsetenv("TRUNKLINE_TEST_POSTGRES_DIR");
-	servers_redis_start(&world->redis, NULL);
-	servers_dir_make(world->directory);
-	snprintf(world->file, sizeof(world->file), "%s/admin",
-		 world->directory);
-	world->loop = loop_new();
+	servers_redis_start(&world.redis, NULL);
+	servers_dir_make(world.directory);
+	snprintf(world.file, sizeof(world.file), "%s/admin", world.directory);
+	world.loop = loop_new();
 }
 
-static void world_fini(struct world *world)
+static void world_fini(void)
 {
-	loop_free(world->loop);
-	servers_dir_remove(world->directory);
-	servers_redis_stop(&world->redis);
+	loop_free(world.loop);
+	servers_dir_remove(world.directory);
+	servers_redis_stop(&world.redis);
 }
 
-static long number(const struct world *world, const char *sql)
+static long number(const char *sql)
 {
-	return servers_postgres_number(&world->postgres, sql);
+	return servers_postgres_number(&world.postgres, sql);
 }
 
-static void service_begin(struct service *service, struct world *world,
-			  const char *name, const char *file)
+static void service_begin(const char *name, const char *file)
 {
 	char flags[5][256];
 	char address[PATH_BYTES];
@@ -72,33 +68,30 @@ static void service_begin(struct service *service, struct world *world,
 			flags[2],	flags[3], NULL};
 	struct err err = {0};
 
-	*service = (struct service){.world = world};
-	snprintf(address, sizeof(address), "ipc://%s/%s.sock", world->directory,
+	snprintf(address, sizeof(address), "ipc://%s/%s.sock", world.directory,
 		 name);
 	snprintf(flags[0], sizeof(flags[0]), "--database_url=%s",
-		 world->postgres.url);
-	snprintf(flags[1], sizeof(flags[1]), "--redis_url=%s",
-		 world->redis.url);
+		 world.postgres.url);
+	snprintf(flags[1], sizeof(flags[1]), "--redis_url=%s", world.redis.url);
 	snprintf(flags[2], sizeof(flags[2]), "--listen=%s", address);
 	snprintf(flags[3], sizeof(flags[3]), "--admin_file=%s", file);
-	cr_assert_eq(config_load(5, argv, &service->config, &err), ERR_OK, "%s",
+	cr_assert_eq(config_load(5, argv, &service.config, &err), ERR_OK, "%s",
 		     err.text);
-	cr_assert_eq(system_process.start(&system_process, world->loop,
-					  service->config, &service->self,
-					  &err),
+	cr_assert_eq(system_process.start(&system_process, world.loop,
+					  service.config, &service.self, &err),
 		     ERR_OK, "%s", err.text);
-	cr_assert_eq(bus_client_new(world->loop, "system", address, NULL,
-				    &service->client, &err),
+	cr_assert_eq(bus_client_new(world.loop, "system", address, NULL,
+				    &service.client, &err),
 		     ERR_OK, "%s", err.text);
 }
 
-static void service_end(struct service *service)
+static void service_end(void)
 {
-	system_process.stop(service->self);
-	TURN_UNTIL(service->world->loop, system_process.idle(service->self));
-	bus_client_free(service->client);
-	system_process.free(service->self);
-	config_free(service->config);
+	system_process.stop(service.self);
+	TURN_UNTIL(world.loop, system_process.idle(service.self));
+	bus_client_free(service.client);
+	system_process.free(service.self);
+	config_free(service.config);
 }
 
 /* What a call was answered. */
@@ -127,11 +120,11 @@ static void on_answer(void *arg, const struct reply *reply,
 	buffer_fini(&json);
 }
 
-static void call_send(const struct service *service, enum bus_lane lane,
-		      const struct principal *principal, const char *method,
-		      struct slice args, struct answer *answer)
+static void call_send(enum bus_lane lane, const struct principal *principal,
+		      const char *method, struct slice args,
+		      struct answer *answer)
 {
-	bus_client_call(service->client, lane,
+	bus_client_call(service.client, lane,
 			&(struct request){.request_id = SLICE("test"),
 					  .method = slice_str(method),
 					  .deadline_ms = SOON_MS,
@@ -140,27 +133,25 @@ static void call_send(const struct service *service, enum bus_lane lane,
 			on_answer, answer);
 }
 
-static void call_begin(const struct service *service, enum bus_lane lane,
-		       const struct principal *principal, const char *method,
-		       const char *json, struct answer *answer)
+static void call_begin(enum bus_lane lane, const struct principal *principal,
+		       const char *method, const char *json,
+		       struct answer *answer)
 {
 	struct buffer args = {0};
 
 	*answer = (struct answer){0};
 	cr_assert_eq(json_to_msgpack(slice_str(json), &args, NULL), ERR_OK);
-	call_send(service, lane, principal, method, buffer_slice(&args),
-		  answer);
+	call_send(lane, principal, method, buffer_slice(&args), answer);
 	buffer_fini(&args);
 }
 
-static struct answer call_as(const struct service *service,
-			     const struct principal *principal,
+static struct answer call_as(const struct principal *principal,
 			     const char *method, const char *json)
 {
 	struct answer answer;
 
-	call_begin(service, BUS_SLOW, principal, method, json, &answer);
-	TURN_UNTIL(service->world->loop, answer.done);
+	call_begin(BUS_SLOW, principal, method, json, &answer);
+	TURN_UNTIL(world.loop, answer.done);
 	return answer;
 }
 
@@ -170,12 +161,11 @@ static struct principal nobody(const char *address)
 				  .address = slice_str(address)};
 }
 
-static struct answer call(const struct service *service, const char *method,
-			  const char *json)
+static struct answer call(const char *method, const char *json)
 {
 	const struct principal principal = nobody("192.0.2.1");
 
-	return call_as(service, &principal, method, json);
+	return call_as(&principal, method, json);
 }
 
 /* The text of a string member; "" where there is none. */
@@ -194,28 +184,27 @@ static void member(const char *json, const char *name, char *text, size_t size)
 			 at + strlen(key));
 }
 
-static bool service_ready(const struct service *service)
+static bool service_ready(void)
 {
 	static const struct principal asker = {.kind = PRINCIPAL_SERVICE};
-	const struct answer answer =
-		call_as(service, &asker, "service.health", "{}");
+	const struct answer answer = call_as(&asker, "service.health", "{}");
 
 	return strstr(answer.json, "\"ready\":true");
 }
 
-static void service_start(struct service *service, struct world *world)
+static void service_start(void)
 {
-	service_begin(service, world, "system", world->file);
-	TURN_UNTIL(world->loop, service_ready(service));
+	service_begin("system", world.file);
+	TURN_UNTIL(world.loop, service_ready());
 }
 
 /* The password in the administrator's file. */
-static void password_read(const struct world *world, char password[64])
+static void password_read(char password[64])
 {
 	char name[64] = "";
-	FILE *file = fopen(world->file, "r");
+	FILE *file = fopen(world.file, "r");
 
-	cr_assert_not_null(file, "%s", world->file);
+	cr_assert_not_null(file, "%s", world.file);
 	cr_assert_eq(fscanf(file, "name=%63[^\n]\npassword=%63[^\n]\n", name,
 			    password),
 		     2);
@@ -225,27 +214,25 @@ static void password_read(const struct world *world, char password[64])
 	cr_assert_eq(strlen(password), 20);
 }
 
-static struct answer sign_in_from(const struct service *service,
-				  const char *address, const char *password)
+static struct answer sign_in_from(const char *address, const char *password)
 {
 	const struct principal principal = nobody(address);
 	char json[256];
 
 	snprintf(json, sizeof(json),
 		 "{\"username\":\"admin\",\"password\":\"%s\"}", password);
-	return call_as(service, &principal, "auth.sign_in", json);
+	return call_as(&principal, "auth.sign_in", json);
 }
 
-static enum err_code sign_in(const struct service *service,
-			     const char *password)
+static enum err_code sign_in(const char *password)
 {
-	return sign_in_from(service, "192.0.2.1", password).err.code;
+	return sign_in_from("192.0.2.1", password).err.code;
 }
 
 /* Files in the directory of admin_file but sockets. */
-static size_t files(const struct world *world)
+static size_t files(void)
 {
-	DIR *directory = opendir(world->directory);
+	DIR *directory = opendir(world.directory);
 	size_t count = 0;
 
 	for (struct dirent *at = readdir(directory); at;
@@ -255,115 +242,121 @@ static size_t files(const struct world *world)
 	return count;
 }
 
+/* Most find a service that runs; some start it themselves. */
+static void setup(void)
+{
+	world_init();
+	service_start();
+}
+
+static void teardown(void)
+{
+	service_end();
+	world_fini();
+}
+
+TestSuite(system, .init = setup, .fini = teardown);
+TestSuite(system_starts, .init = world_init, .fini = world_fini);
+
 static const char count_sql[] = "SELECT count(*) FROM system.administrators";
 static const char id_sql[] = "SELECT id FROM system.administrators";
 
-Test(system, first_administrator)
+Test(system_starts, first_administrator)
 {
-	struct world world;
-	struct service service;
 	struct stat status;
 	char password[64];
 	char again[64];
 
-	world_init(&world);
-	service_start(&service, &world);
+	service_start();
 	cr_assert_eq(stat(world.file, &status), 0);
 	cr_assert_eq(status.st_mode & 0777, 0600);
-	cr_assert_eq(files(&world), 1);
-	password_read(&world, password);
-	cr_assert_eq(sign_in(&service, password), ERR_OK);
-	service_end(&service);
+	cr_assert_eq(files(), 1);
+	password_read(password);
+	cr_assert_eq(sign_in(password), ERR_OK);
+	service_end();
 
-	service_start(&service, &world);
-	password_read(&world, again);
+	service_start();
+	password_read(again);
 	cr_assert_str_eq(again, password);
-	cr_assert_eq(number(&world, count_sql), 1);
-	cr_assert_eq(sign_in(&service, password), ERR_OK);
-	service_end(&service);
-	world_fini(&world);
+	cr_assert_eq(number(count_sql), 1);
+	cr_assert_eq(sign_in(password), ERR_OK);
+	service_end();
 }
 
-Test(system, first_administrator_of_replicas_that_start_at_once)
+Test(system_starts, first_administrator_of_replicas_that_start_at_once)
 {
 	enum { REPLICAS = 4 };
-	struct world world;
 	struct service services[REPLICAS];
 	char password[64];
 
-	world_init(&world);
 	for (int i = 0; i < REPLICAS; i++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "system%d", i);
-		service_begin(&services[i], &world, name, world.file);
+		service_begin(name, world.file);
+		services[i] = service;
 	}
-	for (int i = 0; i < REPLICAS; i++)
-		TURN_UNTIL(world.loop, service_ready(&services[i]));
-	cr_assert_eq(number(&world, count_sql), 1);
-	cr_assert_eq(files(&world), 1);
-	password_read(&world, password);
-	for (int i = 0; i < REPLICAS; i++)
-		cr_assert_eq(sign_in(&services[i], password), ERR_OK);
-	for (int i = 0; i < REPLICAS; i++)
-		service_end(&services[i]);
-	world_fini(&world);
+	for (int i = 0; i < REPLICAS; i++) {
+		service = services[i];
+		TURN_UNTIL(world.loop, service_ready());
+	}
+	cr_assert_eq(number(count_sql), 1);
+	cr_assert_eq(files(), 1);
+	password_read(password);
+	for (int i = 0; i < REPLICAS; i++) {
+		service = services[i];
+		cr_assert_eq(sign_in(password), ERR_OK);
+	}
+	for (int i = 0; i < REPLICAS; i++) {
+		service = services[i];
+		service_end();
+	}
 }
 
 /* A crash between the commit and the renaming of the file. */
-Test(system, first_administrator_file_is_found_again)
+Test(system_starts, first_administrator_file_is_found_again)
 {
-	struct world world;
-	struct service service;
 	char password[64];
 	char again[64];
 	char path[2 * PATH_BYTES];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
-	service_end(&service);
-	snprintf(path, sizeof(path), "%s.%ld", world.file,
-		 number(&world, id_sql));
+	service_start();
+	password_read(password);
+	service_end();
+	snprintf(path, sizeof(path), "%s.%ld", world.file, number(id_sql));
 	cr_assert_eq(rename(world.file, path), 0);
 
-	service_start(&service, &world);
-	password_read(&world, again);
+	service_start();
+	password_read(again);
 	cr_assert_str_eq(again, password);
-	service_end(&service);
-	world_fini(&world);
+	service_end();
 }
 
-static void health_is(const struct service *service, const char *reason)
+static void health_is(const char *reason)
 {
 	static const struct principal asker = {.kind = PRINCIPAL_SERVICE};
 	char text[64];
 
-	TURN_UNTIL(service->world->loop, ({
-			   const struct answer answer = call_as(
-				   service, &asker, "service.health", "{}");
+	TURN_UNTIL(world.loop, ({
+			   const struct answer answer =
+				   call_as(&asker, "service.health", "{}");
 
 			   member(answer.json, "reason", text, sizeof(text));
 			   strcmp(text, reason) == 0;
 		   }));
 }
 
-Test(system, first_administrator_is_not_made_without_a_file)
+Test(system_starts, first_administrator_is_not_made_without_a_file)
 {
-	struct world world;
-	struct service service;
+	service_begin("system", "");
+	health_is("administrator");
+	cr_assert_eq(number(count_sql), 0);
+	service_end();
 
-	world_init(&world);
-	service_begin(&service, &world, "system", "");
-	health_is(&service, "administrator");
-	cr_assert_eq(number(&world, count_sql), 0);
-	service_end(&service);
-
-	service_begin(&service, &world, "system", "/nowhere/at/all/admin");
-	health_is(&service, "administrator");
-	cr_assert_eq(number(&world, count_sql), 0);
-	service_end(&service);
-	world_fini(&world);
+	service_begin("system", "/nowhere/at/all/admin");
+	health_is("administrator");
+	cr_assert_eq(number(count_sql), 0);
+	service_end();
 }
 
 Test(system, refused_sign_ins)
@@ -418,14 +411,9 @@ Test(system, refused_sign_ins)
 		{"no such tenant", "info.get", "{\"domain\":\"a.example\"}",
 		 ERR_NOT_FOUND, NULL},
 	};
-	struct world world;
-	struct service service;
 
-	world_init(&world);
-	service_start(&service, &world);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct answer answer =
-			call(&service, rows[i].method, rows[i].json);
+		const struct answer answer = call(rows[i].method, rows[i].json);
 
 		cr_assert_eq(answer.err.code, rows[i].code, "%s: %s %s",
 			     rows[i].name, err_name(answer.err.code),
@@ -434,8 +422,6 @@ Test(system, refused_sign_ins)
 			cr_assert_str_eq(answer.err.details[0].field,
 					 rows[i].field, "%s", rows[i].name);
 	}
-	service_end(&service);
-	world_fini(&world);
 }
 
 /* Fills the tokens of a good answer and sees to its other members. */
@@ -453,72 +439,59 @@ static void tokens_of(const struct answer *answer, char *access, char *refresh)
 	cr_assert_eq(strlen(refresh), 48);
 }
 
-static struct answer call_with(const struct service *service,
-			       const char *method, const char *format,
+static struct answer call_with(const char *method, const char *format,
 			       const char *text)
 {
 	char json[512];
 
 	snprintf(json, sizeof(json), "{\"%s\":\"%s\"}", format, text);
-	return call(service, method, json);
+	return call(method, json);
 }
 
 Test(system, tokens_from_sign_in_to_sign_out)
 {
-	struct world world;
-	struct service service;
 	char password[64], access[64], refresh[64], old[64], json[512];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
+	password_read(password);
 
-	struct answer answer = sign_in_from(&service, "192.0.2.1", password);
+	struct answer answer = sign_in_from("192.0.2.1", password);
 
 	tokens_of(&answer, access, refresh);
-	answer = call_with(&service, "auth.session", "access_token", access);
+	answer = call_with("auth.session", "access_token", access);
 	cr_assert_not_null(strstr(answer.json, access));
 	cr_assert_not_null(strstr(answer.json, "\"role\":\"SystemAdmin\""));
 	cr_assert_not_null(strstr(answer.json, "\"expires_at\":\"20"));
 
 	memcpy(old, access, sizeof(old));
-	answer = call_with(&service, "auth.refresh", "refresh_token", refresh);
+	answer = call_with("auth.refresh", "refresh_token", refresh);
 	tokens_of(&answer, access, refresh);
-	cr_assert_eq(call_with(&service, "auth.session", "access_token", old)
-			     .err.code,
+	cr_assert_eq(call_with("auth.session", "access_token", old).err.code,
 		     ERR_UNAUTHORIZED);
 
 	snprintf(json, sizeof(json),
 		 "{\"grant_type\":\"refresh_token\",\"refresh_token\":\"%s\"}",
 		 refresh);
-	answer = call(&service, "auth.oauth_token", json);
+	answer = call("auth.oauth_token", json);
 	tokens_of(&answer, access, refresh);
 
-	answer = call_with(&service, "auth.sign_out", "access_token", access);
+	answer = call_with("auth.sign_out", "access_token", access);
 	cr_assert_str_eq(answer.json, "null");
 	cr_assert_eq(
-		call_with(&service, "auth.refresh", "refresh_token", refresh)
-			.err.code,
+		call_with("auth.refresh", "refresh_token", refresh).err.code,
 		ERR_REFRESH);
-	service_end(&service);
-	world_fini(&world);
 }
 
 Test(system, other_sign_ins)
 {
-	struct world world;
-	struct service service;
 	char password[64], access[64], refresh[64], json[512];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
+	password_read(password);
 
 	snprintf(json, sizeof(json),
 		 "{\"username\":\"admin\",\"password\":\"%s\",\"qr\":true}",
 		 password);
 
-	struct answer answer = call(&service, "auth.login", json);
+	struct answer answer = call("auth.login", json);
 
 	tokens_of(&answer, access, refresh);
 	cr_assert_not_null(strstr(answer.json, "\"role\":\"SystemAdmin\""));
@@ -528,41 +501,33 @@ Test(system, other_sign_ins)
 		 "{\"grant_type\":\"password\",\"username\":\"admin\","
 		 "\"password\":\"%s\",\"scope\":\"all\",\"client_id\":\"x\"}",
 		 password);
-	answer = call(&service, "auth.oauth_token", json);
+	answer = call("auth.oauth_token", json);
 	tokens_of(&answer, access, refresh);
 	cr_assert_null(strstr(answer.json, "role"));
-	service_end(&service);
-	world_fini(&world);
 }
 
 Test(system, failures_lock_their_address_out)
 {
-	struct world world;
-	struct service service;
 	struct answer answer;
 	char password[64];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
+	password_read(password);
 
 	/* A right password in time clears the count. */
 	for (int i = 0; i < LOCKOUT_FAILURES_MAX - 1; i++)
-		cr_assert_eq(sign_in(&service, "x"), ERR_SIGN_IN);
-	cr_assert_eq(sign_in(&service, password), ERR_OK);
+		cr_assert_eq(sign_in("x"), ERR_SIGN_IN);
+	cr_assert_eq(sign_in(password), ERR_OK);
 
 	for (int i = 0; i < LOCKOUT_FAILURES_MAX; i++)
-		cr_assert_eq(sign_in(&service, "x"), ERR_SIGN_IN);
+		cr_assert_eq(sign_in("x"), ERR_SIGN_IN);
 	for (int i = 0; i < 2; i++) {
-		answer = sign_in_from(&service, "192.0.2.1", password);
+		answer = sign_in_from("192.0.2.1", password);
 		cr_assert_eq(answer.err.code, ERR_RATE_LIMITED);
 		cr_assert_gt(answer.err.retry_after_s, LOCKOUT_BLOCK_S - 60);
 		cr_assert_leq(answer.err.retry_after_s, LOCKOUT_BLOCK_S);
 	}
-	answer = sign_in_from(&service, "192.0.2.2", password);
+	answer = sign_in_from("192.0.2.2", password);
 	cr_assert_eq(answer.err.code, ERR_OK);
-	service_end(&service);
-	world_fini(&world);
 }
 
 /* Guesses sent at the same time gain nothing: the right one, behind the wrong
@@ -570,16 +535,12 @@ Test(system, failures_lock_their_address_out)
 Test(system, guesses_at_once)
 {
 	enum { WRONG = 8 };
-	struct world world;
-	struct service service;
 	struct answer answers[WRONG];
 	const struct principal principal = nobody("2001:db8::1");
 	size_t refused = 0;
 
-	world_init(&world);
-	service_start(&service, &world);
 	for (size_t i = 0; i < WRONG; i++)
-		call_begin(&service, BUS_SLOW, &principal, "auth.sign_in",
+		call_begin(BUS_SLOW, &principal, "auth.sign_in",
 			   "{\"username\":\"admin\",\"password\":\"x\"}",
 			   &answers[i]);
 	for (size_t i = 0; i < WRONG; i++) {
@@ -589,92 +550,71 @@ Test(system, guesses_at_once)
 			cr_assert_eq(answers[i].err.code, ERR_RATE_LIMITED);
 	}
 	cr_assert_eq(refused, LOCKOUT_FAILURES_MAX);
-	service_end(&service);
-	world_fini(&world);
 }
 
-static struct principal administrator(const struct world *world)
+static struct principal administrator(void)
 {
 	return (struct principal){.kind = PRINCIPAL_SYSTEM,
-				  .id = number(world, id_sql),
+				  .id = number(id_sql),
 				  .role = SLICE("SystemAdmin"),
 				  .name = SLICE("admin"),
 				  .address = SLICE("192.0.2.1")};
 }
 
-static struct answer change_password(const struct service *service,
-				     const char *from, const char *to)
+static struct answer change_password(const char *from, const char *to)
 {
-	const struct principal admin = administrator(service->world);
+	const struct principal admin = administrator();
 	char json[512];
 
 	snprintf(json, sizeof(json),
 		 "{\"old_password\":\"%s\",\"new_password\":\"%s\"}", from, to);
-	return call_as(service, &admin, "admin.password", json);
+	return call_as(&admin, "admin.password", json);
 }
 
 Test(system, change_of_password)
 {
-	struct world world;
-	struct service service;
 	char password[64], access[64], refresh[64];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
+	password_read(password);
 
-	struct answer answer = sign_in_from(&service, "192.0.2.1", password);
+	struct answer answer = sign_in_from("192.0.2.1", password);
 
 	tokens_of(&answer, access, refresh);
-	answer = change_password(&service, "wrong", "new password");
+	answer = change_password("wrong", "new password");
 	cr_assert_eq(answer.err.code, ERR_VALIDATE);
 	cr_assert_str_eq(answer.err.details[0].field, "old_password");
-	answer = change_password(&service, password, "7 chars");
+	answer = change_password(password, "7 chars");
 	cr_assert_eq(answer.err.code, ERR_VALIDATE);
 	cr_assert_str_eq(answer.err.details[0].field, "new_password");
-	answer = change_password(&service, password,
-				 "123456789 123456789 123456789 123");
+	answer = change_password(password, "123456789 123456789 123456789 123");
 	cr_assert_eq(answer.err.code, ERR_VALIDATE);
-	cr_assert_eq(call_with(&service, "auth.session", "access_token", access)
-			     .err.code,
+	cr_assert_eq(call_with("auth.session", "access_token", access).err.code,
 		     ERR_OK);
 
-	answer = change_password(&service, password, "new password");
+	answer = change_password(password, "new password");
 	cr_assert_eq(answer.err.code, ERR_OK, "%s", answer.err.text);
 	cr_assert_eq(answer.version, 2);
-	cr_assert_eq(call_with(&service, "auth.session", "access_token", access)
-			     .err.code,
+	cr_assert_eq(call_with("auth.session", "access_token", access).err.code,
 		     ERR_UNAUTHORIZED);
 	cr_assert_eq(
-		call_with(&service, "auth.refresh", "refresh_token", refresh)
-			.err.code,
+		call_with("auth.refresh", "refresh_token", refresh).err.code,
 		ERR_REFRESH);
-	cr_assert_eq(sign_in(&service, password), ERR_SIGN_IN);
-	cr_assert_eq(sign_in(&service, "new password"), ERR_OK);
-	service_end(&service);
-	world_fini(&world);
+	cr_assert_eq(sign_in(password), ERR_SIGN_IN);
+	cr_assert_eq(sign_in("new password"), ERR_OK);
 }
 
 /* Who has only a session cannot find out the password by trying. */
 Test(system, old_passwords_are_counted)
 {
-	struct world world;
-	struct service service;
 	char password[64];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
+	password_read(password);
 	for (int i = 0; i < LOCKOUT_FAILURES_MAX; i++)
-		cr_assert_eq(
-			change_password(&service, "x", "new password").err.code,
-			ERR_VALIDATE);
-	cr_assert_eq(
-		change_password(&service, password, "new password").err.code,
-		ERR_RATE_LIMITED);
-	cr_assert_eq(sign_in(&service, password), ERR_RATE_LIMITED);
-	service_end(&service);
-	world_fini(&world);
+		cr_assert_eq(change_password("x", "new password").err.code,
+			     ERR_VALIDATE);
+	cr_assert_eq(change_password(password, "new password").err.code,
+		     ERR_RATE_LIMITED);
+	cr_assert_eq(sign_in(password), ERR_RATE_LIMITED);
 }
 
 Test(system, change_of_name)
@@ -698,34 +638,27 @@ Test(system, change_of_name)
 		{"taken", ERR_CONFLICT},
 		{"admin", ERR_OK},
 	};
-	struct world world;
-	struct service service;
 	struct answer answer;
 	char json[256];
 
-	world_init(&world);
-	service_start(&service, &world);
-
-	const struct principal admin = administrator(&world);
+	const struct principal admin = administrator();
 	struct principal gone = admin;
 
-	number(&world, "INSERT INTO system.administrators (name, password_hash)"
-		       " VALUES ('taken', '')");
+	number("INSERT INTO system.administrators (name, password_hash)"
+	       " VALUES ('taken', '')");
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		snprintf(json, sizeof(json), "{\"name\":\"%s\"}", rows[i].name);
-		answer = call_as(&service, &admin, "admin.username", json);
+		answer = call_as(&admin, "admin.username", json);
 		cr_assert_eq(answer.err.code, rows[i].code, "'%s': %s",
 			     rows[i].name, answer.err.text);
 	}
 	gone.id = 1;
-	answer = call_as(&service, &gone, "admin.username", "{\"name\":\"x\"}");
+	answer = call_as(&gone, "admin.username", "{\"name\":\"x\"}");
 	cr_assert_eq(answer.err.code, ERR_NOT_FOUND);
-	answer = call_as(&service, &admin, "auth.user", "{}");
+	answer = call_as(&admin, "auth.user", "{}");
 	cr_assert_str_eq(answer.json, "{\"role\":\"SystemAdmin\","
 				      "\"password_verified\":true,"
 				      "\"password_force_reset\":false}");
-	service_end(&service);
-	world_fini(&world);
 }
 
 /* ---- dealers, tenants' users ---- */
@@ -745,8 +678,8 @@ enum {
 	USER_DISABLED = 34,
 };
 
-static void dealer_make(const struct world *world, int id, const char *name,
-			const char *parent, bool enabled, bool full_access)
+static void dealer_make(int id, const char *name, const char *parent,
+			bool enabled, bool full_access)
 {
 	char sql[1024];
 
@@ -757,16 +690,15 @@ static void dealer_make(const struct world *world, int id, const char *name,
 		 "password_hash, 9, 99, %s FROM system.administrators",
 		 id, strcmp(parent, "NULL") == 0 ? "DISTRIBUTOR" : "RESELLER",
 		 parent, name, full_access ? "true" : "false");
-	number(world, sql);
+	number(sql);
 	if (enabled)
 		return;
 	snprintf(sql, sizeof(sql),
 		 "UPDATE dealer.dealers SET enabled = false WHERE id = %d", id);
-	number(world, sql);
+	number(sql);
 }
 
-static void tenant_make(const struct world *world, int id, const char *domain,
-			const char *dealer)
+static void tenant_make(int id, const char *domain, const char *dealer)
 {
 	char sql[2048];
 
@@ -788,11 +720,10 @@ static void tenant_make(const struct world *world, int id, const char *domain,
 		 "'name', 'Tenant %d', 'domain', '%s', 'enabled', true, "
 		 "'dealer_id', %s::bigint)) t",
 		 id, id, domain, dealer);
-	number(world, sql);
+	number(sql);
 }
 
-static void user_make(const struct world *world, int id, int tenant,
-		      const char *name, const char *role)
+static void user_make(int id, int tenant, const char *name, const char *role)
 {
 	char sql[2048];
 
@@ -812,36 +743,34 @@ static void user_make(const struct world *world, int id, int tenant,
 		 "'role', '%s', 'extension_number', '%d', 'password_hash', "
 		 "(SELECT password_hash FROM system.administrators))) u",
 		 id, tenant, name, role, 1000 + id);
-	number(world, sql);
+	number(sql);
 }
 
 /* Some of each kind, all with the administrator's password. */
-static void people_make(const struct world *world)
+static void people_make(void)
 {
-	dealer_make(world, DEALER, "Upper", "NULL", true, true);
-	dealer_make(world, DEALER_BELOW, "Lower", "11", true, false);
-	dealer_make(world, DEALER_ELSEWHERE, "Elsewhere", "NULL", true, true);
-	dealer_make(world, DEALER_DISABLED, "Disabled", "NULL", false, true);
-	tenant_make(world, TENANT, "a.example", "12");
-	tenant_make(world, TENANT_ELSEWHERE, "b.example", "NULL");
-	tenant_make(world, TENANT_DISABLED, "c.example", "NULL");
-	tenant_make(world, TENANT_DELETING, "d.example", "NULL");
-	user_make(world, USER_ADMIN, TENANT, "Alice", "Admin");
-	user_make(world, USER_QUEUES, TENANT, "quentin", "QueueManager");
-	user_make(world, USER_STANDARD, TENANT, "steve", "StandardUser");
-	user_make(world, USER_DISABLED, TENANT, "dora", "Admin");
-	user_make(world, 41, TENANT_ELSEWHERE, "alice", "Dealer");
-	user_make(world, 42, TENANT_DISABLED, "alice", "Admin");
-	user_make(world, 43, TENANT_DELETING, "alice", "Admin");
-	number(world, "UPDATE tenant.users SET enabled = false WHERE id = 34");
-	number(world,
-	       "UPDATE tenant.tenants SET enabled = false WHERE id = 23");
-	number(world, "UPDATE tenant.tenants SET deleting_at = now() "
-		      "WHERE id = 24");
+	dealer_make(DEALER, "Upper", "NULL", true, true);
+	dealer_make(DEALER_BELOW, "Lower", "11", true, false);
+	dealer_make(DEALER_ELSEWHERE, "Elsewhere", "NULL", true, true);
+	dealer_make(DEALER_DISABLED, "Disabled", "NULL", false, true);
+	tenant_make(TENANT, "a.example", "12");
+	tenant_make(TENANT_ELSEWHERE, "b.example", "NULL");
+	tenant_make(TENANT_DISABLED, "c.example", "NULL");
+	tenant_make(TENANT_DELETING, "d.example", "NULL");
+	user_make(USER_ADMIN, TENANT, "Alice", "Admin");
+	user_make(USER_QUEUES, TENANT, "quentin", "QueueManager");
+	user_make(USER_STANDARD, TENANT, "steve", "StandardUser");
+	user_make(USER_DISABLED, TENANT, "dora", "Admin");
+	user_make(41, TENANT_ELSEWHERE, "alice", "Dealer");
+	user_make(42, TENANT_DISABLED, "alice", "Admin");
+	user_make(43, TENANT_DELETING, "alice", "Admin");
+	number("UPDATE tenant.users SET enabled = false WHERE id = 34");
+	number("UPDATE tenant.tenants SET enabled = false WHERE id = 23");
+	number("UPDATE tenant.tenants SET deleting_at = now() "
+	       "WHERE id = 24");
 }
 
-static struct answer sign_in_as(const struct service *service,
-				const char *method, const char *address,
+static struct answer sign_in_as(const char *method, const char *address,
 				const char *name, const char *domain,
 				const char *password)
 {
@@ -854,14 +783,13 @@ static struct answer sign_in_as(const struct service *service,
 		 oauth ? "\"grant_type\":\"password\"," : "", name, password,
 		 domain ? ",\"domain\":\"" : "", domain ? domain : "",
 		 domain ? "\"" : "");
-	return call_as(service, &principal, method, json);
+	return call_as(&principal, method, json);
 }
 
-static void role_of(const struct service *service, const char *access,
-		    char role[64])
+static void role_of(const char *access, char role[64])
 {
 	const struct answer answer =
-		call_with(service, "auth.session", "access_token", access);
+		call_with("auth.session", "access_token", access);
 
 	member(answer.json, "role", role, 64);
 }
@@ -908,22 +836,18 @@ Test(system, who_signs_in)
 		{"auth.sign_in", "alice", "d.example", NULL, ""},
 		{"auth.sign_in", "alice", "e.example", NULL, ""},
 	};
-	struct world world;
-	struct service service;
 	char password[64], access[64], refresh[64], role[64];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
-	people_make(&world);
+	password_read(password);
+	people_make();
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char address[32], sql[512];
 
 		snprintf(address, sizeof(address), "192.0.2.%zu", i + 10);
 
 		struct answer answer =
-			sign_in_as(&service, rows[i].method, address,
-				   rows[i].name, rows[i].domain, password);
+			sign_in_as(rows[i].method, address, rows[i].name,
+				   rows[i].domain, password);
 
 		cr_assert_eq(answer.err.code,
 			     rows[i].role ? ERR_OK : ERR_SIGN_IN, "row %zu: %s",
@@ -935,21 +859,17 @@ Test(system, who_signs_in)
 			 "AND request_id = 'test' %s%s",
 			 address, rows[i].actor[0] ? "AND " : "",
 			 rows[i].actor);
-		cr_assert_eq(number(&world, sql), rows[i].role ? 1 : 0,
-			     "row %zu", i);
+		cr_assert_eq(number(sql), rows[i].role ? 1 : 0, "row %zu", i);
 		if (!rows[i].role)
 			continue;
 		tokens_of(&answer, access, refresh);
-		role_of(&service, access, role);
+		role_of(access, role);
 		cr_assert_str_eq(role, rows[i].role, "row %zu", i);
 	}
-	cr_assert_eq(number(&world,
-			    "SELECT count(*) FROM system.audit_logs l, "
+	cr_assert_eq(number("SELECT count(*) FROM system.audit_logs l, "
 			    "system.administrators a WHERE strpos(l::text, "
 			    "a.password_hash) > 0 OR l::text ~ 'argon2'"),
 		     0);
-	service_end(&service);
-	world_fini(&world);
 }
 
 /* Wrong passwords count for dealers and users as they do for administrators. */
@@ -958,31 +878,25 @@ Test(system, everybody_is_locked_out)
 	static const struct {
 		const char *name, *domain;
 	} rows[] = {{"upper", NULL}, {"alice", "a.example"}};
-	struct world world;
-	struct service service;
 	char password[64];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
-	people_make(&world);
+	password_read(password);
+	people_make();
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char address[32];
 
 		snprintf(address, sizeof(address), "192.0.2.%zu", i + 10);
 		for (int j = 0; j < LOCKOUT_FAILURES_MAX; j++)
-			cr_assert_eq(sign_in_as(&service, "auth.sign_in",
-						address, rows[i].name,
-						rows[i].domain, "x")
+			cr_assert_eq(sign_in_as("auth.sign_in", address,
+						rows[i].name, rows[i].domain,
+						"x")
 					     .err.code,
 				     ERR_SIGN_IN);
-		cr_assert_eq(sign_in_as(&service, "auth.sign_in", address,
-					rows[i].name, rows[i].domain, password)
+		cr_assert_eq(sign_in_as("auth.sign_in", address, rows[i].name,
+					rows[i].domain, password)
 				     .err.code,
 			     ERR_RATE_LIMITED);
 	}
-	service_end(&service);
-	world_fini(&world);
 }
 
 struct keys {
@@ -1001,18 +915,18 @@ static void on_keys(void *arg, const struct cache_reply *reply,
 }
 
 /* How many sessions there are, of both tokens and their sets. */
-static long long sessions(const struct service *service)
+static long long sessions(void)
 {
 	static const struct slice words[] = {
 		SLICE("EVAL"),
 		SLICE("return #redis.call('KEYS', 'session*') + "
 		      "#redis.call('KEYS', 'refresh*')"),
 		SLICE("0")};
-	const struct system *inside = service->self;
+	const struct system *inside = service.self;
 	struct keys keys = {0};
 
 	cache_run(inside->cache, words, 3, SOON_MS, on_keys, &keys);
-	TURN_UNTIL(service->world->loop, keys.done);
+	TURN_UNTIL(world.loop, keys.done);
 	return keys.count;
 }
 
@@ -1025,14 +939,10 @@ Test(system, disabled_while_signing_in)
 		"UPDATE tenant.tenants SET deleting_at = now() WHERE id = 21",
 		"UPDATE tenant.users SET password_hash = 'x' WHERE id = 31",
 	};
-	struct world world;
-	struct service service;
 	char password[64], json[256];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
-	people_make(&world);
+	password_read(password);
+	people_make();
 
 	const struct system *inside = service.self;
 	const struct principal principal = nobody("192.0.2.1");
@@ -1044,76 +954,61 @@ Test(system, disabled_while_signing_in)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct answer answer;
 
-		number(&world, "UPDATE tenant.tenants SET enabled = true, "
-			       "deleting_at = NULL WHERE id = 21");
-		number(&world, "UPDATE tenant.users SET enabled = true "
-			       "WHERE id = 31");
-		call_begin(&service, BUS_SLOW, &principal, "auth.sign_in", json,
-			   &answer);
+		number("UPDATE tenant.tenants SET enabled = true, "
+		       "deleting_at = NULL WHERE id = 21");
+		number("UPDATE tenant.users SET enabled = true "
+		       "WHERE id = 31");
+		call_begin(BUS_SLOW, &principal, "auth.sign_in", json, &answer);
 		TURN_UNTIL(world.loop, !passwords_idle(inside->passwords));
-		number(&world, rows[i]);
+		number(rows[i]);
 		TURN_UNTIL(world.loop, answer.done);
 		cr_assert_eq(answer.err.code, ERR_SIGN_IN, "row %zu", i);
-		cr_assert_eq(sessions(&service), 0, "row %zu", i);
+		cr_assert_eq(sessions(), 0, "row %zu", i);
 	}
-	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs"),
-		     0);
-	service_end(&service);
-	world_fini(&world);
+	cr_assert_eq(number("SELECT count(*) FROM system.audit_logs"), 0);
 }
 
 /* Whoever cannot be told of does not sign in; signing out always works. */
 Test(system, sign_in_without_audit)
 {
-	struct world world;
-	struct service service;
 	char password[64], access[64], refresh[64], json[128];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
+	password_read(password);
 
-	struct answer answer = sign_in_from(&service, "192.0.2.1", password);
+	struct answer answer = sign_in_from("192.0.2.1", password);
 
 	tokens_of(&answer, access, refresh);
-	number(&world, "REVOKE INSERT ON system.audit_logs "
-		       "FROM trunkline_system");
-	answer = sign_in_from(&service, "192.0.2.1", password);
+	number("REVOKE INSERT ON system.audit_logs "
+	       "FROM trunkline_system");
+	answer = sign_in_from("192.0.2.1", password);
 	cr_assert_eq(answer.err.code, ERR_UNAVAILABLE);
-	cr_assert_eq(sessions(&service), 3);
+	cr_assert_eq(sessions(), 3);
 
-	const struct principal admin = administrator(&world);
+	const struct principal admin = administrator();
 
 	snprintf(json, sizeof(json), "{\"access_token\":\"%s\"}", access);
-	answer = call_as(&service, &admin, "auth.sign_out", json);
+	answer = call_as(&admin, "auth.sign_out", json);
 	cr_assert_eq(answer.err.code, ERR_OK);
-	cr_assert_eq(sessions(&service), 0);
-	service_end(&service);
-	world_fini(&world);
+	cr_assert_eq(sessions(), 0);
 }
 
 Test(system, changes_of_the_account_are_audited)
 {
-	struct world world;
-	struct service service;
 	char password[64], access[64], refresh[64], json[128];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
+	password_read(password);
 
-	const struct principal admin = administrator(&world);
-	struct answer answer = sign_in_from(&service, "192.0.2.1", password);
+	const struct principal admin = administrator();
+	struct answer answer = sign_in_from("192.0.2.1", password);
 
 	tokens_of(&answer, access, refresh);
 	snprintf(json, sizeof(json), "{\"access_token\":\"%s\"}", access);
-	call_as(&service, &admin, "auth.sign_out", json);
-	call_as(&service, &admin, "admin.username", "{\"name\":\"bob\"}");
-	change_password(&service, password, "new password 1");
-	change_password(&service, "wrong", "new password 2");
+	call_as(&admin, "auth.sign_out", json);
+	call_as(&admin, "admin.username", "{\"name\":\"bob\"}");
+	change_password(password, "new password 1");
+	change_password("wrong", "new password 2");
 	cr_assert_eq(
-		number(&world,
-		       "SELECT count(*) FROM system.audit_logs "
+		number("SELECT count(*) FROM system.audit_logs "
 		       "WHERE (action, object_type, object_name) "
 		       "= ('LOGOUT', 'LOGIN', 'admin') "
 		       "OR (action, object_type, object_name, old_state, "
@@ -1123,13 +1018,10 @@ Test(system, changes_of_the_account_are_audited)
 		       "= ('UPDATE', 'SYSTEM', 'bob') AND new_state IS NULL"),
 		3);
 	/* With the sign-in that is all there is, without secrets. */
-	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs"),
-		     4);
-	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs l "
-				    "WHERE l::text ~ 'argon2|new password'"),
+	cr_assert_eq(number("SELECT count(*) FROM system.audit_logs"), 4);
+	cr_assert_eq(number("SELECT count(*) FROM system.audit_logs l "
+			    "WHERE l::text ~ 'argon2|new password'"),
 		     0);
-	service_end(&service);
-	world_fini(&world);
 }
 
 /* ---- acting as a tenant ---- */
@@ -1144,8 +1036,7 @@ static struct principal dealer(int id)
 				  .address = SLICE("192.0.2.1")};
 }
 
-static struct answer switch_to(const struct service *service,
-			       const struct principal *who, const char *access,
+static struct answer switch_to(const struct principal *who, const char *access,
 			       int tenant)
 {
 	struct buffer args = {0};
@@ -1158,10 +1049,9 @@ static struct answer switch_to(const struct service *service,
 		writer_text(&args, "id");
 		writer_id(&args, tenant);
 	}
-	call_send(service, BUS_WRITE, who, "auth.switch", buffer_slice(&args),
-		  &answer);
+	call_send(BUS_WRITE, who, "auth.switch", buffer_slice(&args), &answer);
 	buffer_fini(&args);
-	TURN_UNTIL(service->world->loop, answer.done);
+	TURN_UNTIL(world.loop, answer.done);
 	return answer;
 }
 
@@ -1187,42 +1077,36 @@ Test(system, switches)
 		{"without full access", DEALER_BELOW, TENANT, ERR_FORBIDDEN},
 		{"of another branch", DEALER_ELSEWHERE, TENANT, ERR_NOT_FOUND},
 	};
-	struct world world;
-	struct service service;
 	char password[64], access[64], refresh[64], role[64];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
-	people_make(&world);
+	password_read(password);
+	people_make();
 
-	struct answer answer = sign_in_from(&service, "192.0.2.1", password);
+	struct answer answer = sign_in_from("192.0.2.1", password);
 	int acting = 0;
 	long audited = 1;
 
 	tokens_of(&answer, access, refresh);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct principal who = rows[i].dealer ? dealer(rows[i].dealer)
-						      : administrator(&world);
+						      : administrator();
 
 		who.acting_as = acting;
-		answer = switch_to(&service, &who, access, rows[i].tenant);
+		answer = switch_to(&who, access, rows[i].tenant);
 		cr_assert_eq(answer.err.code, rows[i].code, "%s: %s",
 			     rows[i].name, answer.err.text);
 		if (!answer.err.code) {
 			audited += acting != 0 || rows[i].tenant != 0;
 			acting = rows[i].tenant;
 		}
-		role_of(&service, access, role);
+		role_of(access, role);
 		cr_assert_str_eq(role, acting ? "Admin" : "SystemAdmin", "%s",
 				 rows[i].name);
-		cr_assert_eq(number(&world,
-				    "SELECT count(*) FROM system.audit_logs"),
+		cr_assert_eq(number("SELECT count(*) FROM system.audit_logs"),
 			     audited, "%s", rows[i].name);
 	}
 	/* On and back, by the administrator and by the dealer. */
-	cr_assert_eq(number(&world,
-			    "SELECT count(*) FROM system.audit_logs WHERE "
+	cr_assert_eq(number("SELECT count(*) FROM system.audit_logs WHERE "
 			    "action = 'UPDATE' AND object_type = 'TENANT' AND "
 			    "object_name = 'Tenant 21' AND tenant_id = 21 AND "
 			    "acting_as = 21"),
@@ -1231,18 +1115,13 @@ Test(system, switches)
 	const struct principal own = {
 		.kind = PRINCIPAL_ADMIN, .id = USER_ADMIN, .tenant_id = TENANT};
 
-	cr_assert_eq(
-		switch_to(&service, &own, access, TENANT_ELSEWHERE).err.code,
-		ERR_FORBIDDEN);
-	cr_assert_eq(switch_to(&service, &own, access, 0).err.code,
+	cr_assert_eq(switch_to(&own, access, TENANT_ELSEWHERE).err.code,
 		     ERR_FORBIDDEN);
+	cr_assert_eq(switch_to(&own, access, 0).err.code, ERR_FORBIDDEN);
 
-	const struct principal admin = administrator(&world);
+	const struct principal admin = administrator();
 
-	cr_assert_eq(switch_to(&service, &admin, "x", TENANT).err.code,
-		     ERR_UNAUTHORIZED);
-	service_end(&service);
-	world_fini(&world);
+	cr_assert_eq(switch_to(&admin, "x", TENANT).err.code, ERR_UNAUTHORIZED);
 }
 
 /* What ends an account, or hands a tenant to another, is found out by the next
@@ -1271,76 +1150,61 @@ Test(system, refresh_looks_again)
 		 "UPDATE dealer.dealers SET enabled = false WHERE id = 11",
 		 ERR_REFRESH, NULL},
 	};
-	struct world world;
-	struct service service;
 	char password[64], access[64], refresh[64], role[64];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
-	people_make(&world);
+	password_read(password);
+	people_make();
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct principal who = rows[i].domain ? dealer(0)
 					     : strcmp(rows[i].name, "admin")
 						     ? dealer(DEALER)
-						     : administrator(&world);
+						     : administrator();
 		struct answer answer =
-			sign_in_as(&service, "auth.sign_in", "192.0.2.1",
-				   rows[i].name, rows[i].domain, password);
+			sign_in_as("auth.sign_in", "192.0.2.1", rows[i].name,
+				   rows[i].domain, password);
 
 		tokens_of(&answer, access, refresh);
 		if (rows[i].tenant)
-			cr_assert_eq(switch_to(&service, &who, access,
-					       rows[i].tenant)
+			cr_assert_eq(switch_to(&who, access, rows[i].tenant)
 					     .err.code,
 				     ERR_OK, "row %zu", i);
-		number(&world, rows[i].sql);
-		answer = call_with(&service, "auth.refresh", "refresh_token",
-				   refresh);
+		number(rows[i].sql);
+		answer = call_with("auth.refresh", "refresh_token", refresh);
 		cr_assert_eq(answer.err.code, rows[i].code, "row %zu", i);
 		if (!rows[i].role)
 			continue;
 		tokens_of(&answer, access, refresh);
-		role_of(&service, access, role);
+		role_of(access, role);
 		cr_assert_str_eq(role, rows[i].role, "row %zu", i);
 	}
-	service_end(&service);
-	world_fini(&world);
 }
 
 Test(system, users_of_a_tenant_are_told_to_change_their_password)
 {
-	struct world world;
-	struct service service;
-
-	world_init(&world);
-	service_start(&service, &world);
-	people_make(&world);
-	number(&world, "UPDATE tenant.tenants SET password_force_reset = true "
-		       "WHERE id = 21");
+	people_make();
+	number("UPDATE tenant.tenants SET password_force_reset = true "
+	       "WHERE id = 21");
 
 	struct principal who = {.kind = PRINCIPAL_USER,
 				.id = USER_STANDARD,
 				.tenant_id = TENANT,
 				.role = SLICE("StandardUser")};
-	struct answer answer = call_as(&service, &who, "auth.user", "{}");
+	struct answer answer = call_as(&who, "auth.user", "{}");
 
 	cr_assert_str_eq(answer.json, "{\"role\":\"StandardUser\","
 				      "\"password_verified\":true,"
 				      "\"password_force_reset\":true}");
 	who.tenant_id = TENANT_ELSEWHERE;
-	answer = call_as(&service, &who, "auth.user", "{}");
+	answer = call_as(&who, "auth.user", "{}");
 	cr_assert_not_null(
 		strstr(answer.json, "\"password_force_reset\":false"));
 	/* Who acts as the tenant is none of its users. */
-	who = administrator(&world);
+	who = administrator();
 	who.acting_as = TENANT;
-	answer = call_as(&service, &who, "auth.user", "{}");
+	answer = call_as(&who, "auth.user", "{}");
 	cr_assert_str_eq(answer.json, "{\"role\":\"Admin\","
 				      "\"password_verified\":true,"
 				      "\"password_force_reset\":false}");
-	service_end(&service);
-	world_fini(&world);
 }
 
 /* ---- the audit log ---- */
@@ -1382,14 +1246,9 @@ Test(system, audit_log_is_seen_by_who_it_is_of)
 		{"no such field", PRINCIPAL_SYSTEM, 1, 0, ERR_VALIDATE, 0,
 		 "request_id eq 'x'"},
 	};
-	struct world world;
-	struct service service;
 
-	world_init(&world);
-	service_start(&service, &world);
-	people_make(&world);
-	number(&world,
-	       "INSERT INTO system.audit_logs (tenant_id, dealer_id, "
+	people_make();
+	number("INSERT INTO system.audit_logs (tenant_id, dealer_id, "
 	       "actor_kind, user_name, source, action, object_type, "
 	       "object_name) VALUES "
 	       "(NULL, NULL, 'SYSTEM', 'u0', 'REST', 'UPDATE', 'SYSTEM', 'a'), "
@@ -1414,7 +1273,7 @@ Test(system, audit_log_is_seen_by_who_it_is_of)
 		snprintf(json, sizeof(json), "{\"filter\":\"%s\"}",
 			 rows[i].filter);
 
-		struct answer answer = call_as(&service, &who, "audit.list",
+		struct answer answer = call_as(&who, "audit.list",
 					       rows[i].filter[0] ? json : "{}");
 
 		cr_assert_eq(answer.err.code, rows[i].code, "%s: %s",
@@ -1426,18 +1285,15 @@ Test(system, audit_log_is_seen_by_who_it_is_of)
 				     0, "%s: %s", rows[i].name, answer.json);
 	}
 
-	const struct principal admin = administrator(&world);
+	const struct principal admin = administrator();
 	const struct answer one =
-		call_as(&service, &admin, "audit.list", "{\"search\":\"u2\"}");
+		call_as(&admin, "audit.list", "{\"search\":\"u2\"}");
 
 	cr_assert_not_null(strstr(one.json, "\"source\":\"REST\""));
 	cr_assert_not_null(strstr(one.json, "\"object_name\":\"c\""));
 	/* It is read, and nothing else. */
-	cr_assert_eq(call_as(&service, &admin, "audit.destroy", "{\"id\":1}")
-			     .err.code,
+	cr_assert_eq(call_as(&admin, "audit.destroy", "{\"id\":1}").err.code,
 		     ERR_UNKNOWN_METHOD);
-	service_end(&service);
-	world_fini(&world);
 }
 
 /* Days are those of the tenant, or of the configuration (180). */
@@ -1453,42 +1309,30 @@ Test(system, audit_log_forgets)
 		"(4, 21, 29, 'KEPT'), (5, 99, 181, 'GONE'), "
 		"(6, 99, 179, 'KEPT'), (7, 22, 181, 'KEPT')) "
 		"rows (place, tenant, age, kept), generate_series(1, 700) n";
-	struct world world;
-	struct service service;
 
-	world_init(&world);
-	service_start(&service, &world);
-	people_make(&world);
-	number(&world, "UPDATE tenant.tenants SET log_retention = 2147483647 "
-		       "WHERE id = 22");
-	service_end(&service);
-	number(&world, sql);
-	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs"),
-		     4900);
-	service_start(&service, &world);
-	TURN_UNTIL(world.loop,
-		   number(&world, "SELECT count(*) FROM system.audit_logs "
-				  "WHERE object_type = 'GONE'") == 0);
-	cr_assert_eq(number(&world, "SELECT count(*) FROM system.audit_logs "
-				    "WHERE object_type = 'KEPT'"),
+	people_make();
+	number("UPDATE tenant.tenants SET log_retention = 2147483647 "
+	       "WHERE id = 22");
+	service_end();
+	number(sql);
+	cr_assert_eq(number("SELECT count(*) FROM system.audit_logs"), 4900);
+	service_start();
+	TURN_UNTIL(world.loop, number("SELECT count(*) FROM system.audit_logs "
+				      "WHERE object_type = 'GONE'") == 0);
+	cr_assert_eq(number("SELECT count(*) FROM system.audit_logs "
+			    "WHERE object_type = 'KEPT'"),
 		     2800);
-	service_end(&service);
-	world_fini(&world);
 }
 
 /* Without the counts nobody signs in, right password or not. */
 Test(system, redis_away)
 {
-	struct world world;
-	struct service service;
 	char password[64];
 	char json[256];
 
-	world_init(&world);
-	service_start(&service, &world);
-	password_read(&world, password);
+	password_read(password);
 	servers_redis_kill(&world.redis);
-	health_is(&service, "cache");
+	health_is("cache");
 
 	const struct principal principal = nobody("192.0.2.1");
 	struct buffer args = {0};
@@ -1508,18 +1352,15 @@ Test(system, redis_away)
 	/* The service gives up when its caller does: one is a little sooner. */
 	if (answer.err.code != ERR_DEADLINE)
 		cr_assert_eq(answer.err.code, ERR_UNAVAILABLE);
-	service_end(&service);
+	service_end();
 
 	servers_redis_start(&world.redis, NULL);
-	service_start(&service, &world);
-	cr_assert_eq(sign_in(&service, password), ERR_OK);
-	service_end(&service);
-	world_fini(&world);
+	service_start();
+	cr_assert_eq(sign_in(password), ERR_OK);
 }
 
 /* Many sign-ins at once, each from an address of its own. */
-static void flood(const struct service *service, struct answer *answers,
-		  size_t count)
+static void flood(struct answer *answers, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		char address[32];
@@ -1529,7 +1370,7 @@ static void flood(const struct service *service, struct answer *answers,
 		const struct principal principal = nobody(address);
 
 		/* The slow lane would send fewer at once. */
-		call_begin(service, BUS_READ, &principal, "auth.sign_in",
+		call_begin(BUS_READ, &principal, "auth.sign_in",
 			   "{\"username\":\"admin\",\"password\":\"x\"}",
 			   &answers[i]);
 	}
@@ -1539,13 +1380,9 @@ Test(system, sign_ins_past_the_limit_are_sent_away)
 {
 	enum { MANY = PASSWORDS_WAITING_MAX + 20 };
 	static struct answer answers[MANY];
-	struct world world;
-	struct service service;
 	size_t away = 0;
 
-	world_init(&world);
-	service_start(&service, &world);
-	flood(&service, answers, MANY);
+	flood(answers, MANY);
 	for (size_t i = 0; i < MANY; i++) {
 		TURN_UNTIL(world.loop, answers[i].done);
 		if (answers[i].err.code == ERR_SIGN_IN)
@@ -1556,25 +1393,20 @@ Test(system, sign_ins_past_the_limit_are_sent_away)
 	}
 	cr_assert_gt(away, 0);
 	/* What was at work has ended: there is room again. */
-	cr_assert_eq(sign_in(&service, "x"), ERR_SIGN_IN);
-	service_end(&service);
-	world_fini(&world);
+	cr_assert_eq(sign_in("x"), ERR_SIGN_IN);
 }
 
 /* A stop that does not wait: nothing is left behind and nothing crashes. */
-Test(system, freed_with_sign_ins_at_work)
+Test(system_starts, freed_with_sign_ins_at_work)
 {
 	enum { MANY = 6 };
 	static struct answer answers[MANY];
-	struct world world;
-	struct service service;
 
-	world_init(&world);
-	service_start(&service, &world);
+	service_start();
 
 	const struct system *inside = service.self;
 
-	flood(&service, answers, MANY);
+	flood(answers, MANY);
 	TURN_UNTIL(world.loop, !passwords_idle(inside->passwords));
 	system_process.stop(service.self);
 	system_process.free(service.self);
@@ -1582,10 +1414,9 @@ Test(system, freed_with_sign_ins_at_work)
 	config_free(service.config);
 	for (size_t i = 0; i < MANY; i++)
 		cr_assert(answers[i].done);
-	world_fini(&world);
 }
 
-Test(system, name_servers)
+Test(system_info, name_servers)
 {
 	static const struct {
 		const char *text;

@@ -1,10 +1,10 @@
 #include "services/registrar/trial.h"
 
 #include "carrier.h"
+#include "outbound_sip.h"
 #include "proto/json.h"
 #include "servers.h"
 #include "services/common/secrets.h"
-#include "services/registrar/outbound.h"
 #include "turn.h"
 
 #include <signal.h>
@@ -37,46 +37,6 @@ struct world {
 	char *json;
 };
 
-static void on_message(void *arg, const struct sip_flow *flow,
-		       struct slice bytes)
-{
-	struct world *world = arg;
-	struct sip_message message;
-
-	(void)flow;
-	cr_assert_eq(sip_message_parse(bytes, SIP_DATAGRAM, &message), ERR_OK);
-	outbound_receive(world->outbound, &message);
-}
-
-static void on_open(void *arg, const struct sip_flow *flow)
-{
-	struct world *world = arg;
-
-	outbound_on_open(world->outbound, flow);
-}
-
-static void on_close(void *arg, const struct sip_flow *flow,
-		     enum sip_stream_stage stage, const struct err *reason)
-{
-	struct world *world = arg;
-
-	if (world->outbound)
-		outbound_on_close(world->outbound, flow, stage, reason);
-}
-
-static const struct sip_transports_events sip_events = {
-	.on_message = on_message,
-	.on_close = on_close,
-	.on_open = on_open,
-};
-
-static uint16_t port_of(void *arg, enum sip_transport transport)
-{
-	(void)arg;
-	(void)transport;
-	return 5060;
-}
-
 static void outbound_begin(struct world *world, unsigned t1_ms)
 {
 	static const unsigned char key[SECRETS_TAG_KEY_BYTES] = "tag key";
@@ -84,7 +44,7 @@ static void outbound_begin(struct world *world, unsigned t1_ms)
 		.loop = world->loop,
 		.cache = world->cache,
 		.transports = world->transports,
-		.port = port_of,
+		.port = outbound_sip_port,
 		.user_agent = "Trunkline",
 		.tag_key = key,
 		.t1_ms = t1_ms,
@@ -100,8 +60,6 @@ static void outbound_begin(struct world *world, unsigned t1_ms)
 
 static void world_start(struct world *world, unsigned t1_ms)
 {
-	static const struct sip_transports_options sip;
-	struct sip_endpoint local;
 	struct err err = {0};
 
 	*world = (struct world){0};
@@ -113,16 +71,7 @@ static void world_start(struct world *world, unsigned t1_ms)
 			       &world->cache, &err),
 		     ERR_OK);
 	world->transports =
-		sip_transports_new(world->loop, &sip, &sip_events, world);
-	cr_assert(sip_endpoint_parse(slice_str("127.0.0.1"), 0, &local));
-
-	const struct sip_listener_options listen = {
-		.transport = SIP_TRANSPORT_UDP,
-		.addresses = &local,
-		.address_count = 1,
-	};
-
-	sip_transports_listen(world->transports, &listen);
+		outbound_sip_new(world->loop, NULL, &world->outbound);
 	outbound_begin(world, t1_ms);
 	carrier_start(&world->carrier, world->loop, SIP_TRANSPORT_UDP, NULL);
 	world->carrier.algorithms = DIGEST_BIT(DIGEST_SHA_256);

@@ -256,6 +256,28 @@ static bool text_copy(char *out, size_t size, const char *text)
 	return length >= 0 && (size_t)length < size;
 }
 
+/* What records of a kind are sorted by: the lowest are the best. */
+typedef uint32_t rank_fn(const void *record);
+
+/* Keeps the array sorted, equals as they came, and the best DNS_RECORDS_MAX of
+ * all. */
+static void record_insert(void *all, size_t *count, const void *record,
+			  size_t bytes, rank_fn *rank)
+{
+	char *records = all;
+	size_t at = *count;
+
+	while (at > 0 && rank(records + (at - 1) * bytes) > rank(record))
+		at--;
+	if (at == DNS_RECORDS_MAX)
+		return;
+	if (*count < DNS_RECORDS_MAX)
+		(*count)++;
+	memmove(records + (at + 1) * bytes, records + at * bytes,
+		(*count - 1 - at) * bytes);
+	memcpy(records + at * bytes, record, bytes);
+}
+
 static char flag_of(const unsigned char *flags)
 {
 	if (flags[0] == '\0' || flags[1] != '\0')
@@ -275,25 +297,11 @@ static bool naptr_read(const struct ares_naptr_reply *from,
 			 from->replacement);
 }
 
-static uint32_t naptr_rank(const struct dns_naptr *naptr)
+static uint32_t naptr_rank(const void *record)
 {
+	const struct dns_naptr *naptr = record;
+
 	return (uint32_t)naptr->order << 16 | naptr->preference;
-}
-
-/* Keeps the array sorted and the best DNS_RECORDS_MAX of all. */
-static void naptr_insert(struct dns_naptr *all, size_t *count,
-			 const struct dns_naptr *naptr)
-{
-	size_t at = *count;
-
-	while (at > 0 && naptr_rank(&all[at - 1]) > naptr_rank(naptr))
-		at--;
-	if (at == DNS_RECORDS_MAX)
-		return;
-	if (*count < DNS_RECORDS_MAX)
-		(*count)++;
-	memmove(&all[at + 1], &all[at], (*count - 1 - at) * sizeof(*all));
-	all[at] = *naptr;
 }
 
 static void on_naptr(void *arg, int status, int timeouts, unsigned char *bytes,
@@ -315,7 +323,8 @@ static void on_naptr(void *arg, int status, int timeouts, unsigned char *bytes,
 		struct dns_naptr naptr;
 
 		if (naptr_read(r, &naptr))
-			naptr_insert(all, &answer.count, &naptr);
+			record_insert(all, &answer.count, &naptr, sizeof(naptr),
+				      naptr_rank);
 	}
 	ares_free_data(replies);
 	query_end(query, &answer);
@@ -329,19 +338,11 @@ static bool srv_read(const struct ares_srv_reply *from, struct dns_srv *out)
 	return text_copy(out->host, sizeof(out->host), from->host);
 }
 
-static void srv_insert(struct dns_srv *all, size_t *count,
-		       const struct dns_srv *srv)
+static uint32_t srv_rank(const void *record)
 {
-	size_t at = *count;
+	const struct dns_srv *srv = record;
 
-	while (at > 0 && all[at - 1].priority > srv->priority)
-		at--;
-	if (at == DNS_RECORDS_MAX)
-		return;
-	if (*count < DNS_RECORDS_MAX)
-		(*count)++;
-	memmove(&all[at + 1], &all[at], (*count - 1 - at) * sizeof(*all));
-	all[at] = *srv;
+	return srv->priority;
 }
 
 static void on_srv(void *arg, int status, int timeouts, unsigned char *bytes,
@@ -363,7 +364,8 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *bytes,
 		struct dns_srv srv;
 
 		if (srv_read(r, &srv))
-			srv_insert(all, &answer.count, &srv);
+			record_insert(all, &answer.count, &srv, sizeof(srv),
+				      srv_rank);
 	}
 	ares_free_data(replies);
 	query_end(query, &answer);

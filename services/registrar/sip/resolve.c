@@ -7,7 +7,9 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 enum {
 	/* A NAPTR set has one service a transport; more are for load that SRV
@@ -21,7 +23,7 @@ struct resolver {
 	int family;
 	uint64_t random;
 	size_t pending; /* all, those with late answers too */
-	struct resolve *first;
+	LIST_HEAD(, resolve) all;
 };
 
 /* An SRV name to ask for and what came of it. */
@@ -44,15 +46,18 @@ struct host {
 };
 
 /*
- *   start --> NAPTR --> SRV --> ADDRESS --> end
- *     |  \______________^   ___^  |          ^
- *     |____________________/      |          |
- *     |___________________________|__________|  an address in the target;
- *                                               failure and deadline
+ *   no transport said   NAPTR --> SRV --> ADDRESS --> end
+ *   a transport                   SRV --> ADDRESS --> end
+ *   without SRV records           SRV --> ADDRESS and NAPTR --> end
+ *                                                        \--> SRV ...
+ *   a port                                ADDRESS --> end
+ *   an address                                        end
+ *
+ * Failure and deadline end it at any stage.
  */
 struct resolve {
 	struct resolver *resolver;
-	struct resolve *next, **link;
+	LIST_ENTRY(resolve) link;
 	struct arena arena; /* names and answers */
 	const char *name;
 	uint16_t port;
@@ -64,11 +69,15 @@ struct resolve {
 
 	/* The deadline; once ended, the call of fn. */
 	struct loop_timer *timer;
-	bool ended;	/* reason and records are the result */
+	uint64_t deadline_at_ms; /* loop_now_ms() */
+	bool ended;		 /* reason and records are the result */
 	bool released;	/* the owner has let go; waits for late answers */
 	unsigned asked; /* queries without an answer; one more while asking */
 
 	enum resolve_stage stage;
+	void (*done)(struct resolve *r); /* all of the stage is answered */
+	bool elsewhere;	   /* NAPTR was asked for want of SRV records */
+	bool naptr_silent; /* and is not answered yet */
 	enum dns_reason reason;
 	size_t service_count;
 	struct service services[SERVICES_MAX];
@@ -120,9 +129,7 @@ enum err_code resolver_new(struct loop *loop,
 
 static void resolve_free(struct resolve *r)
 {
-	if (r->next)
-		r->next->link = r->link;
-	*r->link = r->next;
+	LIST_REMOVE(r, link);
 	r->resolver->pending--;
 	arena_fini(&r->arena);
 	free(r);
@@ -149,13 +156,14 @@ void resolver_free(struct resolver *resolver)
 {
 	if (!resolver)
 		return;
-	for (struct resolve *r = resolver->first, *next; r; r = next) {
-		next = r->next;
+	for (struct resolve *r = LIST_FIRST(&resolver->all), *next; r;
+	     r = next) {
+		next = LIST_NEXT(r, link);
 		if (!r->released)
 			release(r);
 	}
 	dns_free(resolver->dns);
-	assert(!resolver->first);
+	assert(LIST_EMPTY(&resolver->all));
 	free(resolver);
 }
 
@@ -190,6 +198,16 @@ static void records_collect(struct resolve *r)
 	}
 }
 
+/* Ends it in this time at the latest, with what is known then. */
+static void hurry(struct resolve *r, unsigned most_ms)
+{
+	const uint64_t now_ms = loop_now_ms(r->resolver->loop);
+	const uint64_t left_ms =
+		r->deadline_at_ms > now_ms ? r->deadline_at_ms - now_ms : 0;
+
+	loop_timer_start(r->timer, left_ms < most_ms ? left_ms : most_ms, 0);
+}
+
 static void on_timer(void *arg)
 {
 	struct resolve *r = arg;
@@ -216,11 +234,16 @@ static uint16_t port_of(enum sip_transport transport)
 	return transport == SIP_TRANSPORT_TLS ? RESOLVE_PORT_TLS : RESOLVE_PORT;
 }
 
-static bool is_allowed(const struct resolve *r, enum sip_transport transport)
+/* Whether a service by this transport may be used. */
+static bool is_wanted(const struct resolve *r, enum sip_transport transport)
 {
+	if (transport == SIP_TRANSPORT_OTHER)
+		return false;
+	if (r->transport != SIP_TRANSPORT_OTHER)
+		return transport == r->transport;
 	for (int i = 0; i < RESOLVE_TRANSPORTS_MAX; i++)
 		if (r->transports[i] == transport)
-			return transport != SIP_TRANSPORT_OTHER;
+			return true;
 	return false;
 }
 
@@ -244,17 +267,25 @@ static struct resolve *ask_end(struct ask *ask)
 	return r;
 }
 
-/* One answer is in, or all of a stage have been asked for. True: it was the
- * last, and the lookup goes on. */
-static bool answered(struct resolve *r)
+/* One answer is in, or all of a stage have been asked for. After the last the
+ * lookup goes on. */
+static void answered(struct resolve *r)
 {
 	if (--r->asked > 0)
-		return false;
-	if (r->released) {
+		return;
+	if (r->released)
 		resolve_free(r);
-		return false;
-	}
-	return !r->ended;
+	else if (!r->ended)
+		r->done(r);
+}
+
+/* Until the matching answered(): what is answered at once is not the last. */
+static void stage_begin(struct resolve *r, enum resolve_stage stage,
+			void (*done)(struct resolve *r))
+{
+	r->stage = stage;
+	r->done = done;
+	r->asked++;
 }
 
 /* Records are the answer's only while it is told. */
@@ -297,20 +328,19 @@ static void on_host(void *arg, const struct dns_answer *answer)
 		host->count = answer->count;
 		host->addresses = keep(r, answer->addresses, answer->count,
 				       sizeof(*host->addresses));
+		if (r->naptr_silent && host->count > 0)
+			hurry(r, RESOLVE_NAPTR_MS);
 	}
-	if (answered(r))
-		hosts_done(r);
+	answered(r);
 }
 
 static void hosts_ask(struct resolve *r)
 {
-	r->stage = RESOLVE_ADDRESS;
-	r->asked++;
+	stage_begin(r, RESOLVE_ADDRESS, hosts_done);
 	for (size_t i = 0; i < r->host_count; i++)
 		dns_addresses(r->resolver->dns, r->hosts[i].name,
 			      r->resolver->family, on_host, ask_new(r, i));
-	if (answered(r))
-		hosts_done(r);
+	answered(r);
 }
 
 /* name lives as long as r. */
@@ -320,21 +350,23 @@ static void host_add(struct resolve *r, const char *name, uint16_t port,
 	if (r->host_count == RESOLVE_RECORDS_MAX)
 		return;
 
-	struct host *host = &r->hosts[r->host_count++];
-
-	host->name = name;
-	host->port = port;
-	host->transport = transport;
+	r->hosts[r->host_count++] = (struct host){
+		.name = name, .port = port, .transport = transport};
 }
 
 /* RFC 3263 4.2: no SRV records, or a port was said. */
-static void name_itself(struct resolve *r)
+static void name_itself_add(struct resolve *r)
 {
 	enum sip_transport transport = r->transport;
 
 	if (transport == SIP_TRANSPORT_OTHER)
 		transport = r->transports[0];
 	host_add(r, r->name, r->port ? r->port : port_of(transport), transport);
+}
+
+static void name_itself(struct resolve *r)
+{
+	name_itself_add(r);
 	hosts_ask(r);
 }
 
@@ -352,6 +384,8 @@ static void service_hosts(struct resolve *r, struct service *service)
 			host_add(r, srv->host, srv->port, service->transport);
 	}
 }
+
+static void elsewhere_ask(struct resolve *r);
 
 static void services_done(struct resolve *r)
 {
@@ -372,6 +406,8 @@ static void services_done(struct resolve *r)
 		end(r, DNS_NO_RECORD);
 	else if (reason > DNS_BAD_NAME)
 		end(r, reason);
+	else if (r->transport != SIP_TRANSPORT_OTHER && !r->elsewhere)
+		elsewhere_ask(r);
 	else
 		name_itself(r);
 }
@@ -389,19 +425,16 @@ static void on_service(void *arg, const struct dns_answer *answer)
 		service->srvs = keep(r, answer->srvs, answer->count,
 				     sizeof(*service->srvs));
 	}
-	if (answered(r))
-		services_done(r);
+	answered(r);
 }
 
 static void services_ask(struct resolve *r)
 {
-	r->stage = RESOLVE_SRV;
-	r->asked++;
+	stage_begin(r, RESOLVE_SRV, services_done);
 	for (size_t i = 0; i < r->service_count; i++)
 		dns_srv(r->resolver->dns, r->services[i].name, on_service,
 			ask_new(r, i));
-	if (answered(r))
-		services_done(r);
+	answered(r);
 }
 
 static void service_add(struct resolve *r, enum sip_transport transport,
@@ -464,15 +497,19 @@ static void on_naptr(void *arg, const struct dns_answer *answer)
 {
 	struct resolve *r = ask_end(arg);
 
+	r->naptr_silent = false;
 	for (size_t i = 0; !r->ended && i < answer->count; i++) {
 		const struct dns_naptr *naptr = &answer->naptrs[i];
 		enum sip_transport transport = naptr_transport(naptr);
 
-		if (naptr->flag == 's' && is_allowed(r, transport))
+		if (naptr->flag == 's' && is_wanted(r, transport))
 			service_add(r, transport, "", naptr->replacement);
 	}
-	if (!answered(r))
-		return;
+	answered(r);
+}
+
+static void naptr_done(struct resolve *r)
+{
 	if (r->service_count > 0)
 		services_ask(r);
 	else
@@ -481,8 +518,37 @@ static void on_naptr(void *arg, const struct dns_answer *answer)
 
 static void naptr_ask(struct resolve *r)
 {
-	r->stage = RESOLVE_NAPTR;
+	stage_begin(r, RESOLVE_NAPTR, naptr_done);
 	dns_naptr(r->resolver->dns, r->name, on_naptr, ask_new(r, 0));
+	answered(r);
+}
+
+static void elsewhere_done(struct resolve *r)
+{
+	if (r->service_count == 0) {
+		hosts_done(r);
+		return;
+	}
+	/* The name's own addresses are not those of its servers. */
+	r->host_count = 0;
+	hurry(r, UINT_MAX);
+	services_ask(r);
+}
+
+/* The name has no SRV records for the transport that was said: its NAPTR
+ * records may name others', as those of RFC 3263 4.1 do. Its addresses are
+ * asked for meanwhile, since most names have nothing else. */
+static void elsewhere_ask(struct resolve *r)
+{
+	r->elsewhere = true;
+	r->naptr_silent = true;
+	r->service_count = 0;
+	name_itself_add(r);
+	stage_begin(r, RESOLVE_ADDRESS, elsewhere_done);
+	dns_naptr(r->resolver->dns, r->name, on_naptr, ask_new(r, 0));
+	dns_addresses(r->resolver->dns, r->hosts[0].name, r->resolver->family,
+		      on_host, ask_new(r, 0));
+	answered(r);
 }
 
 /* --- the target --- */
@@ -576,16 +642,13 @@ struct resolve *resolve_start(struct resolver *resolver,
 	struct resolve *r = mem_alloc(sizeof(*r));
 
 	r->resolver = resolver;
-	r->next = resolver->first;
-	r->link = &resolver->first;
-	if (r->next)
-		r->next->link = &r->next;
-	resolver->first = r;
+	LIST_INSERT_HEAD(&resolver->all, r, link);
 	resolver->pending++;
 	r->fn = fn;
 	r->arg = arg;
 	r->port = target->port;
 	r->timer = loop_timer_new(resolver->loop, on_timer, r);
+	r->deadline_at_ms = loop_now_ms(resolver->loop) + deadline_ms;
 	loop_timer_start(r->timer, deadline_ms, 0);
 	transports_take(r, target);
 	if (name_take(r, target->host))

@@ -4,7 +4,9 @@
 /*
  * Where to send a request for a SIP name (RFC 3263 4.1 and 4.2, RFC 2782):
  * NAPTR, then SRV, then addresses; an address or a port in the target cuts that
- * short. Nothing blocks; dns.h asks.
+ * short. Where the transport is said, SRV comes first, as the RFC has it; a
+ * name without SRV records of its own is asked for NAPTR ones nevertheless,
+ * which may lead to those of another name. Nothing blocks; dns.h asks.
  */
 
 #include "proto/error.h"
@@ -26,6 +28,10 @@ enum {
 	/* Lookups at a time; 20 000 trunks that start at once are paced by
 	 * their owner. Past it resolve_start() refuses. */
 	RESOLVE_PENDING_MAX = 4096,
+	/* Once the addresses of the name itself are known a NAPTR answer is
+	 * waited for no longer: there are name servers and firewalls that drop
+	 * such a query. */
+	RESOLVE_NAPTR_MS = 1000,
 	RESOLVE_PORT = 5060, /* RFC 3261 19.1.2 */
 	RESOLVE_PORT_TLS = 5061,
 };

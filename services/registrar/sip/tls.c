@@ -1,4 +1,4 @@
-#include "services/registrar/sip/tls.h"
+#include "services/registrar/sip/tls_internal.h"
 
 #include "proto/mem.h"
 #include "services/registrar/sip/endpoint.h"
@@ -54,7 +54,7 @@ static const char *openssl_reason(void)
 	return reason ? reason : "cannot be used";
 }
 
-static enum err_code refuse(struct err *err, const char *what)
+enum err_code sip_tls_refuse(struct err *err, const char *what)
 {
 	enum err_code code =
 		err_set(err, ERR_VALIDATE, "%s: %s", what, openssl_reason());
@@ -234,16 +234,16 @@ static enum err_code use_pair(struct sip_tls_context *context, BIO *certificate,
 	enum err_code code = ERR_OK;
 
 	if (!leaf || !chain || !read_chain(certificate, chain))
-		code = refuse(err, "certificate");
+		code = sip_tls_refuse(err, "certificate");
 	if (code == ERR_OK &&
 	    !(pkey = PEM_read_bio_PrivateKey(key, NULL, no_password, NULL)))
-		code = refuse(err, "key");
+		code = sip_tls_refuse(err, "key");
 	if (code == ERR_OK && X509_check_private_key(leaf, pkey) != 1)
 		code = err_set(err, ERR_VALIDATE,
 			       "key: it is not the certificate's");
 	if (code == ERR_OK &&
 	    SSL_CTX_use_cert_and_key(context->ssl, leaf, pkey, chain, 1) != 1)
-		code = refuse(err, "certificate");
+		code = sip_tls_refuse(err, "certificate");
 	if (code == ERR_OK)
 		context->expires_s = expiry_of(leaf);
 	X509_free(leaf);
@@ -269,14 +269,17 @@ static enum err_code load_pair(struct sip_tls_context *context,
 	return code;
 }
 
-static enum err_code load_authorities(struct sip_tls_context *context,
-				      const char *ca_file, struct err *err)
+static enum err_code believe(struct sip_tls_context *context,
+			     struct sip_tls_authorities *authorities,
+			     struct err *err)
 {
-	if (SSL_CTX_set_default_verify_paths(context->ssl) != 1)
-		return refuse(err, "authorities");
-	if (ca_file && SSL_CTX_load_verify_file(context->ssl, ca_file) != 1)
-		return refuse(err, ca_file);
-	return ERR_OK;
+	X509_STORE *store;
+	const enum err_code code =
+		sip_tls_authorities_read(authorities, &store, err);
+
+	if (code == ERR_OK)
+		SSL_CTX_set1_cert_store(context->ssl, store);
+	return code;
 }
 
 static struct sip_tls_context *context_new(const SSL_METHOD *method)
@@ -329,7 +332,7 @@ static enum err_code server_set(struct sip_tls_context *context,
 
 	if (code != ERR_OK || options->verify == SIP_TLS_DISABLE)
 		return code;
-	return load_authorities(context, options->ca_file, err);
+	return believe(context, options->authorities, err);
 }
 
 enum err_code sip_tls_server_new(const struct sip_tls_server_options *options,
@@ -350,7 +353,7 @@ enum err_code sip_tls_server_new(const struct sip_tls_server_options *options,
 	return ERR_OK;
 }
 
-enum err_code sip_tls_client_new(const char *ca_file,
+enum err_code sip_tls_client_new(struct sip_tls_authorities *authorities,
 				 struct sip_tls_context **out, struct err *err)
 {
 	struct sip_tls_context *context = context_new(TLS_client_method());
@@ -359,7 +362,7 @@ enum err_code sip_tls_client_new(const char *ca_file,
 		return err_set(err, ERR_INTERNAL, "OpenSSL gives no context");
 	SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, NULL);
 
-	enum err_code code = load_authorities(context, ca_file, err);
+	enum err_code code = believe(context, authorities, err);
 
 	if (code != ERR_OK) {
 		sip_tls_context_free(context);
@@ -402,7 +405,7 @@ static enum err_code prove_pair(SSL *server, SSL *client, struct err *err)
 {
 	for (int i = 0; i < PROVE_STEPS; i++) {
 		if (!prove_step(client) || !prove_step(server))
-			return refuse(err, "handshake");
+			return sip_tls_refuse(err, "handshake");
 		if (SSL_is_init_finished(client) &&
 		    SSL_is_init_finished(server))
 			return ERR_OK;

@@ -14,8 +14,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct sip_tls_authorities;
 struct sip_tls_context;
 struct sip_tls;
+
+/* --- Authorities --- */
+
+/* Who has to have signed the certificates of peers: the system's authorities
+ * and those of ca_file (PEM; NULL: none). They are read for the first context
+ * that is made with them and again for one made after a file has become
+ * another: contexts share them, for parsing those of a system takes 25 ms. */
+struct sip_tls_authorities *sip_tls_authorities_new(const char *ca_file);
+
+/* Contexts keep what they were made with. */
+void sip_tls_authorities_free(struct sip_tls_authorities *authorities);
 
 /* --- Contexts --- */
 
@@ -30,7 +42,8 @@ struct sip_tls_server_options {
 	struct slice certificate; /* PEM, and its chain behind it */
 	struct slice key;	  /* PEM, not encrypted */
 	enum sip_tls_verify verify;
-	const char *ca_file; /* PEM authorities beside the system's; NULL */
+	/* Of the clients' certificates; NULL with SIP_TLS_DISABLE alone. */
+	struct sip_tls_authorities *authorities;
 };
 
 /* ERR_VALIDATE: the text names certificate, key or authorities, and what is
@@ -38,9 +51,8 @@ struct sip_tls_server_options {
 enum err_code sip_tls_server_new(const struct sip_tls_server_options *options,
 				 struct sip_tls_context **out, struct err *err);
 
-/* Verifies servers against the system's authorities and those of ca_file
- * (NULL: none). */
-enum err_code sip_tls_client_new(const char *ca_file,
+/* Verifies servers. ERR_VALIDATE: the text names the authorities, likewise. */
+enum err_code sip_tls_client_new(struct sip_tls_authorities *authorities,
 				 struct sip_tls_context **out, struct err *err);
 
 /* One more owner, to be freed like the first: listeners share a context. Each

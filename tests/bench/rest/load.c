@@ -8,6 +8,8 @@
  * time does it there and after the figures came, so that only whole requests
  * lie between the two readings.
  */
+#include "tests/bench/measure.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -21,7 +23,6 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -31,9 +32,7 @@ enum {
 	ANSWER_BYTES_MAX = 1024 * 1024, /* a page of 100 providers: 30 kB */
 	COUNTER_DIGITS = 10,		/* fixed, so that lengths are too */
 	SILENCE_MS_MAX = 15000,		/* then a server counts as hanging */
-	LATENCY_US_MAX = 2000000, /* one bucket each; the last: and more */
 	WRONG_SHOWN_MAX = 3,
-	US_PER_S = 1000000,
 };
 
 struct options {
@@ -73,21 +72,14 @@ struct load {
 	uint64_t until_us; /* no request starts later; 0: no such time */
 	uint64_t left;	   /* requests that may still start */
 	size_t outstanding;
-	uint64_t answers_all, answers, wrong; /* answers: while measuring */
-	uint32_t *latency;		      /* answers by microseconds */
+	uint64_t answers, wrong;	    /* the warm-up's too */
+	struct measure_latencies latencies; /* while measuring */
 };
 
 static void die(const char *what)
 {
 	fprintf(stderr, "load: %s\n", what);
 	exit(1);
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * US_PER_S + (uint64_t)now.tv_nsec / 1000;
 }
 
 static void *allocate(size_t count, size_t size)
@@ -263,7 +255,7 @@ static void answer_count(struct load *load, struct connection *connection,
 			 size_t head, uint64_t now)
 {
 	load->outstanding--;
-	load->answers_all++;
+	load->answers++;
 	if (!answer_good(load, connection, head)) {
 		load->wrong++;
 		if (load->wrong <= WRONG_SHOWN_MAX)
@@ -271,11 +263,8 @@ static void answer_count(struct load *load, struct connection *connection,
 				connection->id, (int)connection->answer_bytes,
 				connection->answer);
 	}
-	if (!load->measuring)
-		return;
-	load->answers++;
-	uint64_t took_us = now - connection->sent_us;
-	load->latency[took_us < LATENCY_US_MAX ? took_us : LATENCY_US_MAX]++;
+	if (load->measuring)
+		measure_add(&load->latencies, now - connection->sent_us);
 }
 
 static void on_readable(struct load *load, struct connection *connection)
@@ -294,7 +283,7 @@ static void on_readable(struct load *load, struct connection *connection)
 		return;
 	if (connection->answer_bytes > size)
 		die("more bytes than the answer has");
-	uint64_t now = now_us();
+	uint64_t now = measure_now_us();
 	answer_count(load, connection, head, now);
 	if (may_start(load, now))
 		request_start(load, connection, now);
@@ -304,13 +293,15 @@ static void on_readable(struct load *load, struct connection *connection)
 static void run(struct load *load, double seconds, uint64_t requests)
 {
 	struct epoll_event events[CONNECTIONS_MAX];
-	uint64_t now = now_us();
+	uint64_t now = measure_now_us();
 	load->left = requests ? requests : UINT64_MAX;
 	load->until_us =
-		requests ? 0 : now + (uint64_t)(seconds * (double)US_PER_S);
+		requests ? 0
+			 : now + (uint64_t)(seconds * (double)MEASURE_US_PER_S);
 	for (int i = 0; i < load->options.connections; i++) {
-		if (may_start(load, now_us()))
-			request_start(load, &load->connections[i], now_us());
+		if (may_start(load, measure_now_us()))
+			request_start(load, &load->connections[i],
+				      measure_now_us());
 	}
 	while (load->outstanding) {
 		int count = epoll_wait(load->epoll_fd, events, CONNECTIONS_MAX,
@@ -355,38 +346,17 @@ static void connections_open(struct load *load)
 	}
 }
 
-static unsigned percentile_us(const struct load *load, double part)
-{
-	uint64_t rank = (uint64_t)(part * (double)load->answers);
-	uint64_t seen = 0;
-	for (unsigned us = 0; us <= LATENCY_US_MAX; us++) {
-		seen += load->latency[us];
-		if (seen > rank)
-			return us;
-	}
-	return LATENCY_US_MAX;
-}
-
-static void wait_for_line(void)
-{
-	puts("ready");
-	fflush(stdout);
-	for (int c = getchar(); c != '\n'; c = getchar()) {
-		if (c == EOF)
-			exit(1);
-	}
-}
-
 static void figures_print(const struct load *load, double took_s)
 {
 	printf("{\"requests\": %llu, \"with_warm_up\": %llu, "
 	       "\"wrong\": %llu, \"seconds\": %.6f, "
 	       "\"per_second\": %.1f, \"p50_us\": %u, \"p99_us\": %u}\n",
+	       (unsigned long long)load->latencies.count,
 	       (unsigned long long)load->answers,
-	       (unsigned long long)load->answers_all,
 	       (unsigned long long)load->wrong, took_s,
-	       (double)load->answers / took_s, percentile_us(load, 0.50),
-	       percentile_us(load, 0.99));
+	       (double)load->latencies.count / took_s,
+	       measure_percentile_us(&load->latencies, 0.50),
+	       measure_percentile_us(&load->latencies, 0.99));
 }
 
 static void options_read(struct options *options, int argc, char **argv)
@@ -474,25 +444,25 @@ static void load_init(struct load *load)
 			 template_bytes(&load->body, COUNTER_DIGITS) + 256;
 	if (longest > REQUEST_BYTES_MAX)
 		die("the request is too long");
-	load->latency = allocate(LATENCY_US_MAX + 1, sizeof(*load->latency));
 }
 
 int main(int argc, char **argv)
 {
-	struct load load = {.options = {.status = 200,
-					.token = "",
-					.path = "/",
-					.expect = "",
-					.warm_s = 1,
-					.seconds = 5}};
+	static struct load load = {.options = {.status = 200,
+					       .token = "",
+					       .path = "/",
+					       .expect = "",
+					       .warm_s = 1,
+					       .seconds = 5}};
 	options_read(&load.options, argc, argv);
 	load_init(&load);
 	connections_open(&load);
 	run(&load, load.options.warm_s, 0);
-	wait_for_line();
+	measure_wait_for_line();
 	load.measuring = true;
-	uint64_t start_us = now_us();
+	uint64_t start_us = measure_now_us();
 	run(&load, load.options.seconds, load.options.requests);
-	figures_print(&load, (double)(now_us() - start_us) / US_PER_S);
+	figures_print(&load,
+		      (double)(measure_now_us() - start_us) / MEASURE_US_PER_S);
 	return load.wrong ? 2 : 0;
 }

@@ -10,19 +10,17 @@
  */
 #include "proto/mem.h"
 #include "services/common/secrets.h"
+#include "tests/bench/measure.h"
 #include "tests/bench/sip/account.h"
 #include "tests/bench/sip/wire.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
-	US_PER_S = 1000000,
-	RESEND_US = 500000,	  /* T1 of RFC 3261; what was lost is counted */
-	SILENCE_US = 32000000,	  /* 64 * T1 */
-	LATENCY_US_MAX = 2000000, /* one bucket each; the last: and more */
+	RESEND_US = 500000,    /* T1 of RFC 3261; what was lost is counted */
+	SILENCE_US = 32000000, /* 64 * T1 */
 	WRONG_SHOWN_MAX = 3,
 	ACCOUNTS_MAX = 10000000, /* the digits of a name */
 	NOBODY = -1,
@@ -67,21 +65,13 @@ struct load {
 	struct sip_message message;
 	struct figures figures;
 	bool measuring;
-	uint32_t *latency;
+	struct measure_latencies latencies;
 };
 
 static void die(const char *what)
 {
 	fprintf(stderr, "bench_sip_load: %s\n", what);
 	exit(1);
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * US_PER_S + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* --- Those at work --- */
@@ -122,7 +112,7 @@ static void request_send(struct load *load, uint32_t number, bool again)
 	else
 		account_request(&load->dialect, &client->account, number,
 				&load->out);
-	client->sent_us = now_us();
+	client->sent_us = measure_now_us();
 	wire_send(load->wire, number, buffer_slice(&load->out));
 	work_enter(load, (int32_t)number);
 }
@@ -154,7 +144,7 @@ static bool may_begin(const struct load *load, uint64_t now)
 
 static void begin_due(struct load *load)
 {
-	uint64_t now = now_us();
+	uint64_t now = measure_now_us();
 
 	if (load->options.rate == 0) {
 		while (load->busy < load->options.window &&
@@ -166,13 +156,13 @@ static void begin_due(struct load *load)
 	       may_begin(load, (uint64_t)load->due_us)) {
 		if (!begin_next(load, (uint64_t)load->due_us))
 			return;
-		load->due_us += US_PER_S / load->options.rate;
+		load->due_us += MEASURE_US_PER_S / load->options.rate;
 	}
 }
 
 static void resend_lost(struct load *load)
 {
-	const uint64_t now = now_us();
+	const uint64_t now = measure_now_us();
 
 	while (load->oldest != NOBODY) {
 		const uint32_t number = (uint32_t)load->oldest;
@@ -201,14 +191,13 @@ static void on_wrong(struct load *load, struct slice message)
 
 static void on_done(struct load *load, struct client *client)
 {
-	const uint64_t took_us = now_us() - client->begun_us;
+	const uint64_t took_us = measure_now_us() - client->begun_us;
 
 	client->busy = false;
 	load->busy--;
 	load->figures.done++;
 	if (load->measuring)
-		load->latency[took_us < LATENCY_US_MAX ? took_us
-						       : LATENCY_US_MAX]++;
+		measure_add(&load->latencies, took_us);
 }
 
 static void on_message(void *arg, struct slice bytes)
@@ -251,7 +240,7 @@ static void on_message(void *arg, struct slice bytes)
 
 static uint64_t wait_us(const struct load *load)
 {
-	const uint64_t now = now_us();
+	const uint64_t now = measure_now_us();
 
 	if (load->options.rate == 0 || !may_begin(load, now) ||
 	    load->due_us > (double)now + RESEND_US)
@@ -262,41 +251,20 @@ static uint64_t wait_us(const struct load *load)
 /* Goes on until all that was begun is answered. */
 static void run(struct load *load, double seconds, uint64_t registrations)
 {
-	const uint64_t start_us = now_us();
+	const uint64_t start_us = measure_now_us();
 
 	load->left = registrations ? registrations : UINT64_MAX;
-	load->until_us = registrations
-				 ? UINT64_MAX
-				 : start_us + (uint64_t)(seconds * US_PER_S);
+	load->until_us =
+		registrations
+			? UINT64_MAX
+			: start_us + (uint64_t)(seconds * MEASURE_US_PER_S);
 	load->due_us = (double)start_us;
 	do {
 		begin_due(load);
 		wire_flush(load->wire);
 		wire_receive(load->wire, wait_us(load));
 		resend_lost(load);
-	} while (load->busy > 0 || may_begin(load, now_us()));
-}
-
-static unsigned percentile_us(const struct load *load, double part)
-{
-	const uint64_t rank = (uint64_t)(part * (double)load->figures.done);
-	uint64_t seen = 0;
-
-	for (unsigned us = 0; us <= LATENCY_US_MAX; us++) {
-		seen += load->latency[us];
-		if (seen > rank)
-			return us;
-	}
-	return LATENCY_US_MAX;
-}
-
-static void wait_for_line(void)
-{
-	puts("ready");
-	fflush(stdout);
-	for (int c = getchar(); c != '\n'; c = getchar())
-		if (c == EOF)
-			exit(1);
+	} while (load->busy > 0 || may_begin(load, measure_now_us()));
 }
 
 static void figures_print(const struct load *load, double took_s)
@@ -309,7 +277,8 @@ static void figures_print(const struct load *load, double took_s)
 	       (unsigned long long)f->done, (unsigned long long)f->challenges,
 	       (unsigned long long)f->resent, (unsigned long long)f->late,
 	       (unsigned long long)f->wrong, took_s, (double)f->done / took_s,
-	       percentile_us(load, 0.50), percentile_us(load, 0.99));
+	       measure_percentile_us(&load->latencies, 0.50),
+	       measure_percentile_us(&load->latencies, 0.99));
 }
 
 /* --- Options --- */
@@ -443,8 +412,6 @@ static void load_init(struct load *load)
 	for (uint32_t i = 0; i < options->accounts; i++)
 		load->clients[i].account.cseq = options->cseq;
 	load->oldest = load->newest = NOBODY;
-	load->latency =
-		mem_alloc((LATENCY_US_MAX + 1) * sizeof(*load->latency));
 	load->wire = wire_new(options->transport, options->port,
 			      options->connections, on_message, load);
 }
@@ -464,12 +431,13 @@ int main(int argc, char **argv)
 	if (load.options.warm > 0 || load.options.warm_s > 0)
 		run(&load, load.options.warm_s, load.options.warm);
 	load.figures = (struct figures){.wrong = load.figures.wrong};
-	wait_for_line();
+	measure_wait_for_line();
 	load.measuring = true;
 
-	const uint64_t start_us = now_us();
+	const uint64_t start_us = measure_now_us();
 
 	run(&load, load.options.seconds, load.options.registrations);
-	figures_print(&load, (double)(now_us() - start_us) / US_PER_S);
+	figures_print(&load,
+		      (double)(measure_now_us() - start_us) / MEASURE_US_PER_S);
 	return load.figures.wrong ? 2 : 0;
 }

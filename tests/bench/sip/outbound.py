@@ -139,7 +139,7 @@ def refreshes(plan, suite, carrier):
 def measure(plan, suite, program):
     print(f'\n{plan.trunks:,} trunks that register at {DESTINATIONS} '
           f'destinations, {plan.expires_s} s granted', flush=True)
-    suite.psql('TRUNCATE provider.providers CASCADE')
+    suite.psql('TRUNCATE provider.providers, provider.did_ranges CASCADE')
     suite.registrar_restart()
     wait_settled(suite)
     carrier = Carrier(program, plan)

@@ -3,6 +3,7 @@
 #include "proto/buffer.h"
 #include "proto/mem.h"
 #include "services/registrar/sip/frame.h"
+#include "tests/bench/measure.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +22,6 @@ enum {
 	BUFFER_BYTES = 4 * 1024 * 1024, /* a burst of answers fits */
 	STREAM_BYTES_MAX = 1024 * 1024, /* answers waiting in one connection */
 	EVENTS = 256,
-	US_PER_S = 1000000,
 };
 
 struct connection {
@@ -241,8 +241,8 @@ void wire_receive(struct wire *wire, uint64_t wait_us)
 {
 	struct epoll_event events[EVENTS];
 	const struct timespec wait = {
-		.tv_sec = (time_t)(wait_us / US_PER_S),
-		.tv_nsec = (long)(wait_us % US_PER_S) * 1000,
+		.tv_sec = (time_t)(wait_us / MEASURE_US_PER_S),
+		.tv_nsec = (long)(wait_us % MEASURE_US_PER_S) * 1000,
 	};
 	int count = epoll_pwait2(wire->epoll_fd, events, EVENTS, &wait, NULL);
 
