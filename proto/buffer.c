@@ -24,26 +24,22 @@ void buffer_grow(struct buffer *buffer, size_t size)
 	buffer->capacity = capacity;
 }
 
-void buffer_append_str(struct buffer *buffer, const char *text)
-{
-	buffer_append(buffer, text, strlen(text));
-}
-
-void buffer_append_slice(struct buffer *buffer, struct slice slice)
-{
-	buffer_append(buffer, slice.data, slice.size);
-}
-
+/* Straight into its place: a copy of digits that were written one by one just
+ * before has to wait for them. */
 void buffer_append_uint(struct buffer *buffer, uint64_t number)
 {
-	char digits[20]; /* of 2^64-1 */
-	char *first = digits + sizeof(digits);
+	const size_t digits_max = 20; /* of 2^64-1 */
+	size_t size = 1;
 
-	do {
-		*--first = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	buffer_append(buffer, first, (size_t)(digits + sizeof(digits) - first));
+	for (uint64_t least = 10; number >= least && size < digits_max;
+	     least *= 10)
+		size++;
+
+	char *at = buffer_reserve(buffer, size) + size;
+
+	for (size_t i = 0; i < size; i++, number /= 10)
+		*--at = (char)('0' + number % 10);
+	buffer->size += size;
 }
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)

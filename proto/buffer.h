@@ -48,8 +48,18 @@ static inline void buffer_append_char(struct buffer *buffer, char c)
 	buffer->size++;
 }
 
-void buffer_append_str(struct buffer *buffer, const char *text);
-void buffer_append_slice(struct buffer *buffer, struct slice slice);
+static inline void buffer_append_slice(struct buffer *buffer,
+				       struct slice slice)
+{
+	buffer_append(buffer, slice.data, slice.size);
+}
+
+/* Of a literal the compiler knows the length. */
+static inline void buffer_append_str(struct buffer *buffer, const char *text)
+{
+	buffer_append(buffer, text, strlen(text));
+}
+
 void buffer_append_uint(struct buffer *buffer, uint64_t number); /* decimal */
 void buffer_printf(struct buffer *buffer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -159,10 +159,15 @@ static void put_head(struct line *line, enum log_level level, const char *event)
 	put_str(line, event);
 }
 
+bool log_writes(enum log_level level)
+{
+	return level <= level_max;
+}
+
 void log_write(enum log_level level, const char *event,
 	       const struct log_field *fields, size_t count)
 {
-	if (level > level_max)
+	if (!log_writes(level))
 		return;
 
 	struct line line;

@@ -53,6 +53,10 @@ void log_init(const char *process, enum log_level level);
 /* "error", "warn", "info", "debug". Returns false for another text. */
 bool log_level_parse(const char *text, enum log_level *level);
 
+/* Whether events of a level are written: asked where what they would say costs
+ * more than asking, each time something happens. */
+bool log_writes(enum log_level level);
+
 /* Writes one line with one write(2), at most 4 KiB, cut with "..." past it.
  * From any thread. Use log_event(). Fields with an absent text are left out. */
 void log_write(enum log_level level, const char *event,

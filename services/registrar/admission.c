@@ -2,7 +2,7 @@
 
 #include "proto/arena.h"
 #include "proto/mem.h"
-#include "services/common/secrets.h"
+#include "services/registrar/repeats.h"
 #include "services/registrar/sip/digest.h"
 #include "services/registrar/sip/nonce.h"
 
@@ -14,22 +14,6 @@ enum {
 
 	/* A longer name is nobody's: an auth_id has 64 characters. */
 	USERNAME_BYTES = 512,
-
-	/* Requests admitted within RETRANSMIT_S that are known again; one that
-	 * is pushed out and sent again is challenged and comes back. 1 MiB. */
-	ADMITTED = 65536,
-
-	/* How long a request may be sent again over UDP: 64 * T1 (RFC 3261
-	 * 17.1.2.2, timer F). */
-	RETRANSMIT_S = 32,
-};
-
-/* A request that was admitted: a keyed digest of its bytes and source. The
- * branch alone would not do: qop=auth leaves out the contacts, so that whoever
- * has seen a request could send it again with his own. */
-struct admitted {
-	uint64_t digest;
-	int64_t at_s; /* 0: none */
 };
 
 struct admission {
@@ -38,8 +22,7 @@ struct admission {
 	unsigned algorithms;
 	struct nonce_signer *signer;
 	struct nonce_window *window;
-	unsigned char key[SECRETS_TAG_KEY_BYTES]; /* of `admitted` */
-	struct admitted admitted[ADMITTED];	  /* by the digest's low bits */
+	struct repeats *repeats; /* of what was admitted */
 };
 
 /* 0: none of ours. */
@@ -88,7 +71,7 @@ struct admission *admission_new(const struct admission_options *options)
 		nonce_signer_new(options->nonce_key, options->nonce_lifetime_s);
 	admission->window =
 		nonce_window_new(options->nonces, options->nonce_lifetime_s);
-	secrets_random(admission->key, sizeof(admission->key));
+	admission->repeats = repeats_new();
 	return admission;
 }
 
@@ -96,6 +79,7 @@ void admission_free(struct admission *admission)
 {
 	if (!admission)
 		return;
+	repeats_free(admission->repeats);
 	nonce_window_free(admission->window);
 	nonce_signer_free(admission->signer);
 	digest_context_free(admission->digest);
@@ -186,17 +170,6 @@ static bool find_account(const struct admission *admission,
 	return found;
 }
 
-static uint64_t digest_of(const struct admission *admission,
-			  const struct admission_request *request)
-{
-	unsigned char tag[SECRETS_TAG_BYTES];
-	uint64_t digest;
-
-	secrets_tag(admission->key, request->message->text, tag);
-	memcpy(&digest, tag, sizeof(digest));
-	return digest ^ sip_endpoint_hash(request->source, 0);
-}
-
 /* Good credentials: each of their counts once. A retransmission looks like a
  * replay, so it is known by its bytes. Whoever replays it whole does no harm:
  * its CSeq is not newer than what it has brought about. */
@@ -208,17 +181,17 @@ static enum admission_verdict use(struct admission *admission,
 	const uint32_t count = credentials->qop == DIGEST_QOP_NONE
 				       ? NONCE_COUNT_ONCE
 				       : credentials->nc;
-	const uint64_t digest = digest_of(admission, request);
-	struct admitted *place = &admission->admitted[digest % ADMITTED];
+	const struct repeats_mark mark = repeats_mark(
+		admission->repeats, request->message->text, request->source);
 
-	if (place->at_s != 0 && place->digest == digest &&
-	    request->now_s - place->at_s <= RETRANSMIT_S)
+	if (nonce_window_use(admission->window, stamp, count, request->now_s) ==
+	    NONCE_FRESH) {
+		repeats_add(admission->repeats, &mark, request->now_s);
 		return ADMISSION_GOOD;
-	if (nonce_window_use(admission->window, stamp, count, request->now_s) !=
-	    NONCE_FRESH)
-		return ADMISSION_STALE;
-	*place = (struct admitted){.digest = digest, .at_s = request->now_s};
-	return ADMISSION_GOOD;
+	}
+	return repeats_has(admission->repeats, &mark, request->now_s)
+		       ? ADMISSION_GOOD
+		       : ADMISSION_STALE;
 }
 
 /* Credentials with a nonce of ours. An account that is not there is checked

@@ -92,8 +92,7 @@ static struct contacts_fault add_contact(const struct sip_message *message,
 	item->contact = contact->uri.text;
 	item->expires_s = expires_of(message, contact, bounds);
 	item->q = sip_address_q(contact);
-	item->instance =
-		sip_parameter_value(contact->parameters, "+sip.instance");
+	item->instance = contact->instance;
 	if (outbound && item->instance.size > 0)
 		item->reg_id = reg_id_of(contact);
 	if (item->contact.size == 0)

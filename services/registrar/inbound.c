@@ -548,6 +548,11 @@ static bool take_domain(struct exchange *exchange, const struct sip_uri *uri)
 	return world_realm(exchange->inbound->options.world, exchange->domain);
 }
 
+static bool has_escapes(struct slice text)
+{
+	return text.size > 0 && memchr(text.data, '%', text.size);
+}
+
 /* Whose domain it is: that of the address of record. Gateways that were given
  * an address for a host name put it into To, and the name into the Request-URI.
  */
@@ -561,10 +566,12 @@ static bool find_domain(struct exchange *exchange)
 	if (sip_message_address(exchange->message, SIP_TO, &to) != ERR_OK ||
 	    sip_message_uri(exchange->message, &uri) != ERR_OK)
 		return false;
-	user->size = 0;
-	if (to.uri.user.size > 0)
+	exchange->user = to.uri.user;
+	if (has_escapes(to.uri.user)) {
+		user->size = 0;
 		sip_unescape_append(user, to.uri.user);
-	exchange->user = buffer_slice(user);
+		exchange->user = buffer_slice(user);
+	}
 	return take_domain(exchange, &to.uri) || take_domain(exchange, &uri);
 }
 
@@ -640,11 +647,13 @@ static void answer_refused(struct call *call, enum refusal refusal,
 static void tell(const struct call *call, enum binding_outcome outcome,
 		 const struct binding_set *set)
 {
+	const enum log_level level =
+		outcome == BINDING_REFRESHED ? LOG_DEBUG : LOG_INFO;
 	char source[SIP_ENDPOINT_TEXT];
 
-	if (outcome == BINDING_SAME)
+	if (outcome == BINDING_SAME || !log_writes(level))
 		return;
-	log_event(outcome == BINDING_REFRESHED ? LOG_DEBUG : LOG_INFO,
+	log_event(level,
 		  outcome == BINDING_REMOVED ? "registrar.unregistered"
 					     : "registrar.registered",
 		  LOG_SLICE("aor", buffer_slice(&call->aor)),

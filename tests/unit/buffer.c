@@ -32,6 +32,32 @@ Test(buffer, appends)
 	buffer_fini(&buffer);
 }
 
+Test(buffer, numbers_of_each_length)
+{
+	static const struct {
+		uint64_t number;
+		const char *text;
+	} rows[] = {
+		{0, "0"},
+		{9, "9"},
+		{10, "10"},
+		{99, "99"},
+		{100, "100"},
+		{UINT64_C(9999999999999999999), "9999999999999999999"},
+		{UINT64_C(10000000000000000000), "10000000000000000000"},
+		{UINT64_MAX, "18446744073709551615"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buffer buffer = {0};
+
+		buffer_append_uint(&buffer, rows[i].number);
+		cr_expect(slice_is(buffer_slice(&buffer), rows[i].text), "%s",
+			  rows[i].text);
+		buffer_fini(&buffer);
+	}
+}
+
 Test(buffer, grows)
 {
 	enum { COUNT = 100000 };

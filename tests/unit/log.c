@@ -125,6 +125,9 @@ Test(log, level_holds_back)
 	capture_end(&capture);
 	cr_expect_not(strstr(capture.text, "quiet"));
 	cr_expect(strstr(capture.text, "loud"));
+	cr_expect_not(log_writes(LOG_INFO));
+	cr_expect(log_writes(LOG_WARN));
+	cr_expect(log_writes(LOG_ERROR));
 }
 
 /* Every length around the bound: the line ends in a newline, holds no other,

@@ -92,6 +92,30 @@ Test(sip_address, list)
 	cr_expect_eq(sip_address_next(&rest, &a), ERR_NOT_FOUND);
 }
 
+/* Of two of a name the first counts; one without a value is there. */
+Test(sip_address, parameters_that_are_asked_for)
+{
+	struct slice rest =
+		slice_str("<sip:a@b>;Q=0.2;q=0.3;EXPIRES=5;expires=6;Tag;tag=x"
+			  ";+SIP.instance=\"<urn:x>\";+sip.instance=\"<urn:y>\""
+			  ", <sip:c@d>;expires, sip:e@f");
+	struct sip_address a;
+	uint32_t expires_s = 0;
+
+	cr_expect_eq(sip_address_next(&rest, &a), ERR_OK);
+	cr_expect_eq(sip_address_q(&a), 200);
+	cr_expect_eq(sip_address_expires(&a, &expires_s), ERR_OK);
+	cr_expect_eq(expires_s, 5);
+	cr_expect(a.tag.data && a.tag.size == 0);
+	cr_expect(slice_is(a.instance, "<urn:x>"));
+	cr_expect_eq(sip_address_next(&rest, &a), ERR_OK);
+	cr_expect_eq(sip_address_expires(&a, &expires_s), ERR_MALFORMED);
+	cr_expect_not(a.tag.data);
+	cr_expect_eq(sip_address_next(&rest, &a), ERR_OK);
+	cr_expect_not(a.expires.data);
+	cr_expect_not(a.instance.data);
+}
+
 Test(sip_address, star)
 {
 	struct slice rest = slice_str(" * ");
@@ -193,4 +217,21 @@ Test(sip_address, via_parameters)
 	cr_expect_eq(via.rport, 0);
 	cr_expect_not(sip_via_branch_unique(&via));
 	cr_expect_eq(sip_via_next(&rest, &via), ERR_NOT_FOUND);
+}
+
+/* Where the parameters of a Via cannot be read, none of them is acted on. */
+Test(sip_address, via_with_a_broken_parameter)
+{
+	struct slice rest = slice_str(
+		"SIP/2.0/UDP a:7;rport=9;branch=z9hG4bKx;received=b;maddr=c;=");
+	struct sip_via via;
+
+	cr_expect_eq(sip_via_next(&rest, &via), ERR_MALFORMED);
+	cr_expect(slice_is(via.sent_by.name, "a"));
+	cr_expect_eq(via.sent_by.port, 7);
+	cr_expect_not(via.branch.data);
+	cr_expect_not(via.received.data);
+	cr_expect_not(via.maddr.data);
+	cr_expect_not(via.has_rport);
+	cr_expect_eq(via.rport, 0);
 }

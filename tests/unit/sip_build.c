@@ -66,6 +66,34 @@ Test(sip_build, values_stay_in_their_line)
 			  "Content-Length: 1\r\n\r\nx");
 }
 
+/* Wherever it is, and whatever stands around it. */
+Test(sip_build, breaks_are_found_anywhere)
+{
+	static const char breaks[] = {'\r', '\n', '\0'};
+	enum { SIZE_MAX_TRIED = 40 };
+	struct buffer out = {0}, wanted = {0};
+	char text[SIZE_MAX_TRIED];
+
+	for (size_t size = 1; size <= sizeof(text); size++)
+		for (size_t at = 0; at < 3 * size; at++) {
+			memset(text, at % 2 ? 0x80 : '\t', size);
+			text[at / 3] = ' ';
+			wanted.size = 0;
+			buffer_append_str(&wanted, "Subject: ");
+			buffer_append(&wanted, text, size);
+			buffer_append_str(&wanted, "\r\n");
+			text[at / 3] = breaks[at % 3];
+			out.size = 0;
+			sip_build_header(&out, SIP_SUBJECT,
+					 slice_of(text, size));
+			cr_assert(slice_eq(buffer_slice(&out),
+					   buffer_slice(&wanted)),
+				  "%zu of %zu", at / 3, size);
+		}
+	buffer_fini(&out);
+	buffer_fini(&wanted);
+}
+
 struct via_row {
 	const char *name;
 	const char *request; /* the Via lines */
@@ -87,6 +115,21 @@ static const struct via_row vias[] = {
 	{"written by the sender",
 	 "Via: SIP/2.0/UDP a;received=1.1.1.1;x;rport=1;branch=z9hG4bK1\r\n",
 	 "Via: SIP/2.0/UDP a;x;branch=z9hG4bK1"
+	 ";received=192.0.2.77;rport=5070\r\n"},
+	{"behind the branch",
+	 "Via: SIP/2.0/UDP a;branch=z9hG4bK1;received=1.1.1.1;x;rport;y\r\n",
+	 "Via: SIP/2.0/UDP a;branch=z9hG4bK1;x;y"
+	 ";received=192.0.2.77;rport=5070\r\n"},
+	{"spaces around the branch",
+	 "Via: SIP/2.0/UDP a; branch = z9hG4bK1 ;rport ; x\r\n",
+	 "Via: SIP/2.0/UDP a; branch = z9hG4bK1 ; x"
+	 ";received=192.0.2.77;rport=5070\r\n"},
+	{"a quoted branch", "Via: SIP/2.0/UDP a;branch=\"1;rport\";rport\r\n",
+	 "Via: SIP/2.0/UDP a;branch=\"1;rport\""
+	 ";received=192.0.2.77;rport=5070\r\n"},
+	{"the first of two branches",
+	 "Via: SIP/2.0/UDP a;BRANCH=1;branch=2;rport=4\r\n",
+	 "Via: SIP/2.0/UDP a;BRANCH=1;branch=2"
 	 ";received=192.0.2.77;rport=5070\r\n"},
 	{"all are copied, in order",
 	 "v: SIP/2.0/TCP b;rport , SIP/2.0/UDP c;rport\r\nVIA: SIP/2.0/UDP\r\n"

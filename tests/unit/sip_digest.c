@@ -625,6 +625,50 @@ Test(sip_digest, answer_refused)
 	digest_context_free(context);
 }
 
+static void answer_of(struct digest_context *context, const struct scene *scene,
+		      enum digest_algorithm algorithm, struct buffer *out)
+{
+	const struct vector v = {"memory", scene, algorithm, AUTH, NULL};
+
+	out->size = 0;
+	answer_make(context, &v, out);
+}
+
+static void remember(struct digest_context *old,
+		     enum digest_algorithm algorithm)
+{
+	/* More than there is room for, twice; long ones among them. */
+	enum { URIS = 200, USES = 2 * URIS };
+	struct buffer with = {0}, without = {0};
+
+	for (int i = 0; i < USES; i++) {
+		struct digest_context *new = digest_context_new();
+		char uri[URIS + 16];
+		struct scene scene = bob;
+
+		snprintf(uri, sizeof(uri), "sip:%0*d", i % URIS + 1, i % URIS);
+		scene.uri = uri;
+		scene.method = i % 3 == 0 ? "REGISTER" : "OPTIONS";
+		answer_of(old, &scene, algorithm, &with);
+		answer_of(new, &scene, algorithm, &without);
+		cr_assert(slice_eq(buffer_slice(&with), buffer_slice(&without)),
+			  "%s: %.*s", uri, SLICE_ARG(buffer_slice(&with)));
+		digest_context_free(new);
+	}
+	buffer_fini(&with);
+	buffer_fini(&without);
+}
+
+/* A context remembers what it has hashed, and answers as one that is new. */
+Test(sip_digest, what_is_remembered_makes_no_difference)
+{
+	struct digest_context *old = digest_context_new();
+
+	for (int i = DIGEST_OTHER + 1; i < DIGEST_COUNT; i++)
+		remember(old, (enum digest_algorithm)i);
+	digest_context_free(old);
+}
+
 /* auth is taken where both are offered, since proxies change bodies. */
 Test(sip_digest, auth_before_auth_int)
 {

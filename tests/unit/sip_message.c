@@ -4,6 +4,7 @@
 #include "services/registrar/sip/frame.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define HEAD                                                                   \
@@ -212,6 +213,90 @@ Test(sip_message, list_ends_at_a_fault)
 	cr_expect_eq(sip_list_address(&list, &contact), ERR_OK);
 	cr_expect_eq(sip_list_address(&list, &contact), ERR_MALFORMED);
 	cr_expect_eq(sip_list_address(&list, &contact), ERR_NOT_FOUND);
+}
+
+static void expect_contacts(const struct sip_message *message,
+			    const char *users, enum err_code end)
+{
+	struct sip_list list = sip_list_of(message, SIP_CONTACT);
+	struct sip_address contact;
+	enum err_code code;
+
+	while ((code = sip_list_address(&list, &contact)) == ERR_OK) {
+		cr_assert_eq(contact.uri.user.size, 1);
+		cr_expect_eq(contact.uri.user.data[0], *users);
+		users++;
+	}
+	cr_expect_eq(code, end, "%.*s", SLICE_ARG(message->text));
+	cr_expect_eq(*users, '\0', "%.*s", SLICE_ARG(message->text));
+}
+
+/* The first Contact is decoded by the parser, and read from there. */
+Test(sip_message, first_contact)
+{
+	static const struct {
+		const char *lines;
+		const char *users; /* a letter each */
+		enum err_code end;
+	} rows[] = {
+		{"", "", ERR_NOT_FOUND},
+		{"m:\r\n", "", ERR_NOT_FOUND},
+		{"m: <sip:a@x>\r\n", "a", ERR_NOT_FOUND},
+		{"m: <sip:a@x>, <sip:b@x>\r\n", "ab", ERR_NOT_FOUND},
+		{"m:\r\nm: <sip:b@x>\r\n", "b", ERR_NOT_FOUND},
+		{"m: <\r\nm: <sip:b@x>\r\n", "", ERR_MALFORMED},
+		{"m: <sip:a@x>,\r\n", "", ERR_MALFORMED},
+		{"m: <sip:a@x>\r\nm: <\r\n", "a", ERR_MALFORMED},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512];
+		struct sip_message m;
+		struct sip_address path;
+
+		snprintf(text, sizeof(text), HEAD "Path: <sip:p@x>\r\n%s\r\n",
+			 rows[i].lines);
+		parse(text, SIP_DATAGRAM, &m);
+		/* Twice: that it was read changes nothing. */
+		expect_contacts(&m, rows[i].users, rows[i].end);
+		expect_contacts(&m, rows[i].users, rows[i].end);
+
+		struct sip_list list = sip_list_of(&m, SIP_PATH);
+
+		cr_expect_eq(sip_list_address(&list, &path), ERR_OK);
+		cr_expect(slice_is(path.uri.user, "p"), "%s", text);
+	}
+}
+
+/* A line of so many letters, one of them another character. */
+static void expect_mark(struct buffer *text, size_t size, size_t at, char mark)
+{
+	const bool good = mark != '\r' && mark != '\n';
+	struct sip_message m;
+
+	text->size = 0;
+	buffer_append_str(text, HEAD "X:");
+	for (size_t i = 0; i < size; i++)
+		buffer_append_char(text, i == at ? mark : 'x');
+	buffer_append_str(text, "\r\n\r\n");
+	cr_assert_eq(sip_message_parse(buffer_slice(text), SIP_DATAGRAM, &m),
+		     good ? ERR_OK : ERR_MALFORMED, "%d at %zu of %zu", mark,
+		     at, size);
+	cr_assert(!good || m.count == 6);
+}
+
+/* A CR or LF by itself is found wherever it stands in a line of any length,
+ * and what else is low is not taken for one. */
+Test(sip_message, breaks_at_any_place)
+{
+	static const char marks[] = "\r\n\t\v\f\b\x7f\x80\x8d";
+	struct buffer text = {0};
+
+	for (size_t size = 1; size < 40; size++)
+		for (size_t at = 0; at < size; at++)
+			for (size_t i = 0; i < sizeof(marks); i++)
+				expect_mark(&text, size, at, marks[i]);
+	buffer_fini(&text);
 }
 
 /* Reading a list costs no more than its bound, however it is cut in lines. */

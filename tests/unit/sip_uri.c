@@ -1,6 +1,8 @@
 #include "services/registrar/sip/uri.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct uri_row {
@@ -353,4 +355,46 @@ Test(sip_uri, hosts)
 			  row->text);
 	}
 	buffer_fini(&out);
+}
+
+static void expect_as_inet_pton(const char *text)
+{
+	struct in_addr address;
+	struct sip_host host;
+	const bool good = sip_host_decode(slice_str(text), &host) == ERR_OK &&
+			  host.kind == SIP_HOST_IPV4;
+
+	cr_assert_eq(good, inet_pton(AF_INET, text, &address) == 1, "%s", text);
+	cr_assert(!good || slice_is(host.name, text), "%s", text);
+}
+
+/* Our reader of IPv4 addresses takes what the C library does, and no more. */
+Test(sip_uri, ipv4_as_inet_pton)
+{
+	static const char *const parts[] = {
+		"",    "0",   "00",  "01",  "7",   "10",   "99",	 "100",
+		"a",   "199", "249", "255", "256", "260",  "300",	 "999",
+		"0x1", "-1",  "+1",  " 1",  "1_",  "0255", "4294967297", "1.2",
+	};
+	enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
+	char text[64];
+
+	for (int i = 0; i < PARTS * PARTS * PARTS; i++) {
+		const char *a = parts[i % PARTS];
+		const char *b = parts[i / PARTS % PARTS];
+		const char *c = parts[i / PARTS / PARTS];
+
+		/* Each part in each place. */
+		snprintf(text, sizeof(text), "%s.%s.%s.8", a, b, c);
+		expect_as_inet_pton(text);
+		snprintf(text, sizeof(text), "8.%s.%s.%s", a, b, c);
+		expect_as_inet_pton(text);
+		snprintf(text, sizeof(text), "%s.%s.%s", a, b, c);
+		expect_as_inet_pton(text);
+	}
+	for (int i = 0; i <= UINT16_MAX; i++) {
+		snprintf(text, sizeof(text), "192.%d.%d.%d", i, i >> 8,
+			 i & 255);
+		expect_as_inet_pton(text);
+	}
 }

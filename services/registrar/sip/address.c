@@ -14,7 +14,8 @@ static bool read_star(struct cursor *c, struct sip_address *out)
 	cursor_space(&ahead);
 	if (!cursor_ended(&ahead) && !cursor_sees(&ahead, ','))
 		return false;
-	out->star = true;
+	*out = (struct sip_address){.star = true,
+				    .parameters = slice_of("", 0)};
 	c->at++;
 	return true;
 }
@@ -68,6 +69,7 @@ static bool read_name_and_uri(struct cursor *c, struct sip_address *out)
 {
 	const char *start = c->at;
 
+	out->star = false;
 	out->display = slice_of(start, 0);
 	if (cursor_sees(c, '"')) {
 		struct slice inside;
@@ -78,11 +80,46 @@ static bool read_name_and_uri(struct cursor *c, struct sip_address *out)
 		cursor_space(c);
 		return read_bracketed(c, out);
 	}
-	if (read_words(c, &out->display))
+	if (cursor_sees(c, '<') || read_words(c, &out->display))
 		return read_bracketed(c, out);
 	out->display = slice_of(start, 0);
 	c->at = start;
 	return read_bare(c, out);
+}
+
+/* Of two of a name the first counts. */
+static void note(struct slice *noted, const struct sip_parameter *parameter)
+{
+	if (!noted->data)
+		*noted = parameter->value.data ? parameter->value
+					       : slice_of("", 0);
+}
+
+static void note_parameter(const struct sip_parameter *parameter,
+			   struct sip_address *out)
+{
+	if (sip_word_is(parameter->name, "tag"))
+		note(&out->tag, parameter);
+	else if (sip_word_is(parameter->name, "expires"))
+		note(&out->expires, parameter);
+	else if (sip_word_is(parameter->name, "q"))
+		note(&out->q, parameter);
+	else if (sip_word_is(parameter->name, "+sip.instance"))
+		note(&out->instance, parameter);
+}
+
+static bool read_parameters(struct cursor *c, struct sip_address *out)
+{
+	const char *start = c->at;
+	unsigned left = SIP_PARAMETERS_MAX;
+	struct sip_parameter parameter;
+	enum err_code code;
+
+	out->tag = out->expires = out->q = out->instance = (struct slice){0};
+	while ((code = sip_parameter_read(c, &left, &parameter)) == ERR_OK)
+		note_parameter(&parameter, out);
+	out->parameters = cursor_since(c, start);
+	return code == ERR_NOT_FOUND;
 }
 
 static enum err_code read_address(struct cursor *c, struct sip_address *out)
@@ -92,18 +129,15 @@ static enum err_code read_address(struct cursor *c, struct sip_address *out)
 		return ERR_NOT_FOUND;
 	const char *start = c->at;
 
-	out->parameters = slice_of("", 0);
-	if (!read_star(c, out) && (!read_name_and_uri(c, out) ||
-				   !sip_parameters_read(c, &out->parameters)))
+	if (!read_star(c, out) &&
+	    (!read_name_and_uri(c, out) || !read_parameters(c, out)))
 		return ERR_MALFORMED;
 	out->text = cursor_since(c, start);
-	out->tag = sip_parameter_value(out->parameters, "tag");
 	return cursor_comma(c) ? ERR_OK : ERR_MALFORMED;
 }
 
 enum err_code sip_address_next(struct slice *rest, struct sip_address *out)
 {
-	*out = (struct sip_address){0};
 	if (!rest->data)
 		return ERR_NOT_FOUND;
 	struct cursor c = cursor_of(*rest);
@@ -125,20 +159,16 @@ enum err_code sip_address_decode(struct slice value, struct sip_address *out)
 enum err_code sip_address_expires(const struct sip_address *address,
 				  uint32_t *expires_s)
 {
-	struct sip_parameter found;
-
-	if (sip_parameter_find(address->parameters, "expires", &found) !=
-	    ERR_OK)
+	if (!address->expires.data)
 		return ERR_NOT_FOUND;
-	return sip_number_decode(found.value, expires_s);
+	return sip_number_decode(address->expires, expires_s);
 }
 
 unsigned sip_address_q(const struct sip_address *address)
 {
 	unsigned thousandths;
 
-	if (sip_qvalue_decode(sip_parameter_value(address->parameters, "q"),
-			      &thousandths) != ERR_OK)
+	if (sip_qvalue_decode(address->q, &thousandths) != ERR_OK)
 		return 1000;
 	return thousandths;
 }

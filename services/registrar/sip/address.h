@@ -20,7 +20,11 @@ struct sip_address {
 	struct sip_uri uri;
 	struct slice parameters; /* of the header field: ";a=b;c" or empty,
 				    well-formed */
-	struct slice tag;	 /* absent: none */
+
+	/* Parameters that are asked for: absent where there is none, empty
+	 * where it stands without a value. */
+	struct slice tag;
+	struct slice expires, q, instance; /* of a contact */
 };
 
 /* Reads one value of a comma list and the comma behind it, as parameter.h says

@@ -7,25 +7,62 @@ static void append_literal(struct buffer *out, struct slice text)
 
 #define LITERAL(out, text) append_literal(out, (struct slice)SLICE(text))
 
+#define START(name, text, compact, single) [name] = SLICE(text ": "),
+
+/* How the lines start. */
+static const struct slice starts[SIP_HEADER_COUNT] = {
+	[SIP_HEADER_OTHER] = SLICE(": "),
+	SIP_HEADER_LIST(START) /* one after the other */
+};
+
 static bool breaks_line(char c)
 {
 	return c == '\r' || c == '\n' || c == '\0';
+}
+
+/* Whether any of eight bytes may be a control character: never false where one
+ * is. */
+static bool may_break_line(const char *bytes)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return (word - each * ' ') & ~word & (each << 7);
+}
+
+/* Three memchr() take three times as long for a value of usual length. */
+static bool may_break_lines(struct slice text)
+{
+	const size_t word = sizeof(uint64_t);
+
+	if (text.size < word)
+		return true;
+	for (size_t i = 0; i + word < text.size; i += word)
+		if (may_break_line(text.data + i))
+			return true;
+	return may_break_line(text.data + text.size - word);
+}
+
+/* Writes text that is not our own to where there is room; returns its end. */
+static char *text_write(char *to, struct slice text)
+{
+	if (text.size == 0)
+		return to;
+	memcpy(to, text.data, text.size);
+	if (may_break_lines(text))
+		for (size_t i = 0; i < text.size; i++)
+			if (breaks_line(to[i]))
+				to[i] = ' ';
+	return to + text.size;
 }
 
 void sip_build_text(struct buffer *out, struct slice text)
 {
 	if (text.size == 0)
 		return;
-	char *to = buffer_reserve(out, text.size);
-
-	memcpy(to, text.data, text.size);
+	text_write(buffer_reserve(out, text.size), text);
 	out->size += text.size;
-	if (!memchr(to, '\r', text.size) && !memchr(to, '\n', text.size) &&
-	    !memchr(to, '\0', text.size))
-		return;
-	for (size_t i = 0; i < text.size; i++)
-		if (breaks_line(to[i]))
-			to[i] = ' ';
 }
 
 void sip_build_line_end(struct buffer *out)
@@ -35,8 +72,7 @@ void sip_build_line_end(struct buffer *out)
 
 void sip_build_begin(struct buffer *out, enum sip_header_name name)
 {
-	append_literal(out, sip_header_text(name));
-	LITERAL(out, ": ");
+	append_literal(out, starts[name]);
 }
 
 void sip_build_request(struct buffer *out, enum sip_method method,
@@ -64,9 +100,13 @@ void sip_build_via(struct buffer *out, enum sip_transport transport,
 void sip_build_header(struct buffer *out, enum sip_header_name name,
 		      struct slice value)
 {
-	sip_build_begin(out, name);
-	sip_build_text(out, value);
-	sip_build_line_end(out);
+	const struct slice start = starts[name];
+	const size_t size = start.size + value.size + sizeof("\r\n") - 1;
+	char *to = buffer_reserve(out, size);
+
+	memcpy(to, start.data, start.size);
+	memcpy(text_write(to + start.size, value), "\r\n", 2);
+	out->size += size;
 }
 
 void sip_build_number(struct buffer *out, enum sip_header_name name,
@@ -119,11 +159,27 @@ static bool same_address(const struct sip_host *a, const struct sip_host *b)
 	return a->kind == b->kind && sip_word_eq(a->name, b->name);
 }
 
-/* The parameters of a Via but those that are for us to write. */
-static void append_via_rest(struct buffer *out, struct slice parameters)
+static struct slice between(const char *start, const char *end)
 {
-	const char *written = parameters.data;
-	struct slice rest = parameters;
+	return slice_of(start, (size_t)(end - start));
+}
+
+/* Most start with the branch, the longest of them, and it was read before. */
+static const char *behind_branch(const struct sip_via *via)
+{
+	const char *start = via->parameters.data;
+
+	return via->branch.data == start + sizeof(";branch=") - 1
+		       ? via->branch.data + via->branch.size
+		       : start;
+}
+
+/* The parameters of a Via but those that are for us to write. */
+static void append_via_rest(struct buffer *out, const struct sip_via *via)
+{
+	const char *const end = via->parameters.data + via->parameters.size;
+	const char *written = via->parameters.data;
+	struct slice rest = between(behind_branch(via), end);
 	struct sip_parameter p;
 
 	for (;;) {
@@ -134,23 +190,18 @@ static void append_via_rest(struct buffer *out, struct slice parameters)
 		if (!sip_word_is(p.name, "received") &&
 		    !sip_word_is(p.name, "rport"))
 			continue;
-		sip_build_text(out,
-			       slice_of(written, (size_t)(start - written)));
+		sip_build_text(out, between(written, start));
 		written = rest.data;
 	}
-	const char *end = parameters.data + parameters.size;
-
-	sip_build_text(out, slice_of(written, (size_t)(end - written)));
+	sip_build_text(out, between(written, end));
 }
 
 /* RFC 3261 18.2.1, RFC 3581 4. An IPv6 `received` has no brackets there. */
 static void append_top_via(struct buffer *out, const struct sip_via *via,
 			   const struct sip_host *source)
 {
-	size_t before = (size_t)(via->parameters.data - via->text.data);
-
-	sip_build_text(out, slice_of(via->text.data, before));
-	append_via_rest(out, via->parameters);
+	sip_build_text(out, between(via->text.data, via->parameters.data));
+	append_via_rest(out, via);
 	if (via->has_rport || !same_address(&via->sent_by, source)) {
 		LITERAL(out, ";received=");
 		sip_build_text(out, source->name);

@@ -2,7 +2,7 @@
 
 /* What letters and digits are good for, everywhere. */
 #define ALNUM                                                                  \
-	(CH_TOKEN | CH_HOST | CH_USER | CH_PASSWORD | CH_PARAMETER |           \
+	(CH_TOKEN | CH_LABEL | CH_USER | CH_PASSWORD | CH_PARAMETER |          \
 	 CH_HEADER | CH_URI | CH_WORD | CH_GENERIC | CH_QUOTED)
 /* `mark` of RFC 3261: unreserved, so fine in every part of a URI. */
 #define MARK                                                                   \
@@ -24,9 +24,9 @@ const uint16_t sip_chars[256] = {
 	['A' ... 'F'] = ALNUM | CH_ALPHA | CH_HEX | CH_PHONE,
 	['g' ... 'z'] = ALNUM | CH_ALPHA,
 	['G' ... 'Z'] = ALNUM | CH_ALPHA,
-	['-'] = MARK | TOKEN | CH_HOST | CH_PHONE,
-	['.'] = MARK | TOKEN | CH_HOST | CH_PHONE,
-	['_'] = MARK | TOKEN | CH_HOST,
+	['-'] = MARK | TOKEN | CH_LABEL | CH_PHONE,
+	['.'] = MARK | TOKEN | CH_PHONE,
+	['_'] = MARK | TOKEN | CH_LABEL,
 	['!'] = MARK | TOKEN,
 	['~'] = MARK | TOKEN,
 	['*'] = MARK | TOKEN | CH_PHONE,
@@ -64,22 +64,6 @@ const uint16_t sip_chars[256] = {
 	[0x80 ... 0xff] = CH_QUOTED,
 };
 
-bool cursor_escaped(struct cursor *c, unsigned classes, struct slice *out)
-{
-	const char *start = c->at;
-
-	for (;;) {
-		cursor_span(c, classes);
-		*out = cursor_since(c, start);
-		if (!cursor_sees(c, '%'))
-			return true;
-		if (c->end - c->at < 3 || !char_is(c->at[1], CH_HEX) ||
-		    !char_is(c->at[2], CH_HEX))
-			return false;
-		c->at += 3;
-	}
-}
-
 /* quoted-pair: a backslash before any ASCII character but CR and LF. */
 static bool take_pair(struct cursor *c)
 {
@@ -96,23 +80,15 @@ bool cursor_quoted(struct cursor *c, struct slice *out)
 		return false;
 	const char *start = c->at;
 
-	while (c->at < c->end && *c->at != '"') {
+	while (cursor_span(c, CH_QUOTED), !cursor_sees(c, '"')) {
 		const char *before = c->at;
 
-		cursor_span(c, CH_QUOTED);
 		cursor_space(c);
 		take_pair(c);
 		if (c->at == before)
 			return false;
 	}
 	*out = cursor_since(c, start);
-	return cursor_take(c, '"');
-}
-
-bool cursor_comma(struct cursor *c)
-{
-	cursor_space(c);
-	if (cursor_ended(c))
-		return true;
-	return cursor_take(c, ',') && (cursor_space(c), !cursor_ended(c));
+	c->at++;
+	return true;
 }

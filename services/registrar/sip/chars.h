@@ -14,7 +14,7 @@ enum {
 	CH_DIGIT = 1 << 1,
 	CH_HEX = 1 << 2,
 	CH_TOKEN = 1 << 3,     /* token */
-	CH_HOST = 1 << 4,      /* hostname and IPv4address */
+	CH_LABEL = 1 << 4,     /* hostname and IPv4address, between the dots */
 	CH_USER = 1 << 5,      /* user, without escapes */
 	CH_PASSWORD = 1 << 6,  /* password, without escapes */
 	CH_PARAMETER = 1 << 7, /* paramchar, without escapes */
@@ -82,24 +82,24 @@ static inline bool cursor_take(struct cursor *c, char wanted)
 /* Steps over as many characters of the classes as there are. */
 static inline struct slice cursor_span(struct cursor *c, unsigned classes)
 {
-	const char *start = c->at;
+	const char *const start = c->at, *const end = c->end;
+	const char *at = start;
 
-	while (c->at < c->end && char_is(*c->at, classes))
-		c->at++;
+	/* Not c->at itself, which would be written for each character. */
+	while (at < end && char_is(*at, classes))
+		at++;
+	c->at = at;
 	return cursor_since(c, start);
 }
 
 /* Steps over spaces, tabs and line folds. */
 static inline void cursor_space(struct cursor *c)
 {
-	while (c->at < c->end) {
-		if (char_is(*c->at, CH_SPACE))
-			c->at++;
-		else if (c->end - c->at >= 3 && c->at[0] == '\r' &&
-			 c->at[1] == '\n' && char_is(c->at[2], CH_SPACE))
-			c->at += 3;
-		else
-			return;
+	cursor_span(c, CH_SPACE);
+	while (cursor_sees(c, '\r') && c->end - c->at >= 3 &&
+	       c->at[1] == '\n' && char_is(c->at[2], CH_SPACE)) {
+		c->at += 3;
+		cursor_span(c, CH_SPACE);
 	}
 }
 
@@ -113,9 +113,29 @@ static inline bool cursor_separator(struct cursor *c, char wanted)
 	return true;
 }
 
+/* Steps over '%' and two hexadecimal digits. */
+static inline bool cursor_escape(struct cursor *c)
+{
+	if (c->end - c->at < 3 || c->at[0] != '%' ||
+	    !char_is(c->at[1], CH_HEX) || !char_is(c->at[2], CH_HEX))
+		return false;
+	c->at += 3;
+	return true;
+}
+
 /* Steps over characters of the classes and %XX escapes; false: a '%' without
  * two hexadecimal digits. */
-bool cursor_escaped(struct cursor *c, unsigned classes, struct slice *out);
+static inline bool cursor_escaped(struct cursor *c, unsigned classes,
+				  struct slice *out)
+{
+	const char *start = c->at;
+
+	do
+		cursor_span(c, classes);
+	while (cursor_escape(c));
+	*out = cursor_since(c, start);
+	return !cursor_sees(c, '%');
+}
 
 /* Steps over a quoted string; *out is what is between the quotes. False: it
  * does not start, does not end or has a character it must not. */
@@ -123,7 +143,13 @@ bool cursor_quoted(struct cursor *c, struct slice *out);
 
 /* Behind a value of a comma list: nothing is left, or a comma with something
  * behind it, which is stepped over. */
-bool cursor_comma(struct cursor *c);
+static inline bool cursor_comma(struct cursor *c)
+{
+	cursor_space(c);
+	if (cursor_ended(c))
+		return true;
+	return cursor_take(c, ',') && (cursor_space(c), !cursor_ended(c));
+}
 
 /* The value of a hexadecimal digit. */
 static inline unsigned hex_value(char c)

@@ -41,8 +41,8 @@ static bool is_call_id(struct slice value)
 	       cursor_ended(&c);
 }
 
-/* Each checker answers NULL or the reason phrase of a 400. They are asked in
- * the order of their table. */
+/* Each checker is asked only where its header is there. It answers NULL or the
+ * reason phrase of a 400. */
 typedef const char *(*checker_fn)(const struct sip_message *message);
 
 /* A line without a value is no topmost Via, whatever the next line has. */
@@ -53,8 +53,6 @@ static const char *check_vias(const struct sip_message *message)
 	size_t count = 1;
 	enum err_code code;
 
-	if (message->via_code == ERR_NOT_FOUND)
-		return "Missing Via";
 	if (message->via_code != ERR_OK)
 		return "Bad Via";
 	list.rest = message->via_rest;
@@ -71,67 +69,54 @@ static const char *check_vias(const struct sip_message *message)
 static const char *check_from(const struct sip_message *message)
 {
 	struct sip_address from;
-	enum err_code code = sip_message_address(message, SIP_FROM, &from);
 
-	if (code == ERR_NOT_FOUND)
-		return "Missing From";
-	return code == ERR_OK ? NULL : "Bad From";
+	return sip_message_address(message, SIP_FROM, &from) == ERR_OK
+		       ? NULL
+		       : "Bad From";
 }
 
 /* RFC 3261 10.3: an address of record is a SIP or SIPS URI; RFC 4475 3.3.4. */
 static const char *check_to(const struct sip_message *message)
 {
-	struct sip_address to;
-	enum err_code code = sip_message_address(message, SIP_TO, &to);
-
-	if (code == ERR_NOT_FOUND)
-		return "Missing To";
-	if (code != ERR_OK)
+	if (message->to_code != ERR_OK)
 		return "Bad To";
+
+	const enum sip_scheme scheme = message->to.uri.scheme;
+
 	if (message->method == SIP_METHOD_REGISTER &&
-	    to.uri.scheme != SIP_SCHEME_SIP && to.uri.scheme != SIP_SCHEME_SIPS)
+	    scheme != SIP_SCHEME_SIP && scheme != SIP_SCHEME_SIPS)
 		return "Bad Scheme In To";
 	return NULL;
 }
 
 static const char *check_call_id(const struct sip_message *message)
 {
-	struct slice value = sip_message_value(message, SIP_CALL_ID);
-
-	if (!value.data)
-		return "Missing Call-ID";
-	return is_call_id(value) ? NULL : "Bad Call-ID";
+	return is_call_id(sip_message_value(message, SIP_CALL_ID))
+		       ? NULL
+		       : "Bad Call-ID";
 }
 
 static const char *check_cseq(const struct sip_message *message)
 {
-	struct sip_cseq cseq;
-	enum err_code code = sip_message_cseq(message, &cseq);
-
-	if (code == ERR_NOT_FOUND)
-		return "Missing CSeq";
-	return code == ERR_OK ? NULL : "Bad CSeq";
+	return message->cseq_code == ERR_OK ? NULL : "Bad CSeq";
 }
 
 static const char *check_max_forwards(const struct sip_message *message)
 {
-	uint32_t hops = 0;
-	enum err_code code =
-		sip_message_number(message, SIP_MAX_FORWARDS, &hops);
+	uint32_t hops;
 
-	return (code != ERR_OK && code != ERR_NOT_FOUND) ||
-			       hops > MAX_FORWARDS_MAX
-		       ? "Bad Max-Forwards"
-		       : NULL;
+	return sip_message_number(message, SIP_MAX_FORWARDS, &hops) == ERR_OK &&
+			       hops <= MAX_FORWARDS_MAX
+		       ? NULL
+		       : "Bad Max-Forwards";
 }
 
 static bool number_good(const struct sip_message *message,
 			enum sip_header_name name)
 {
 	uint32_t number;
-	enum err_code code = sip_message_number(message, name, &number);
 
-	return code == ERR_OK || code == ERR_NOT_FOUND;
+	return sip_message_number(message, name, &number) == ERR_OK;
 }
 
 static const char *check_expires(const struct sip_message *message)
@@ -152,9 +137,8 @@ static const char *check_retry_after(const struct sip_message *message)
 static const char *check_date(const struct sip_message *message)
 {
 	int64_t unix_s;
-	enum err_code code = sip_message_date(message, &unix_s);
 
-	return code == ERR_OK || code == ERR_NOT_FOUND ? NULL : "Bad Date";
+	return sip_message_date(message, &unix_s) == ERR_OK ? NULL : "Bad Date";
 }
 
 /* All values of the header are addresses; *stars counts the "*" among them. */
@@ -232,12 +216,42 @@ static const char *check_supported(const struct sip_message *message)
 	return tokens_good(message, SIP_SUPPORTED) ? NULL : "Bad Supported";
 }
 
-static const checker_fn checkers[] = {
-	check_vias,	   check_from,	       check_to,      check_call_id,
-	check_cseq,	   check_max_forwards, check_expires, check_contacts,
-	check_paths,	   check_routes,       check_require, check_supported,
-	check_min_expires, check_retry_after,  check_date,
+/* In the order in which they are asked. */
+static const struct {
+	enum sip_header_name name;
+	const char *missing; /* what to say where it is; NULL: it may be */
+	checker_fn check;
+} checks[] = {
+	{SIP_VIA, "Missing Via", check_vias},
+	{SIP_FROM, "Missing From", check_from},
+	{SIP_TO, "Missing To", check_to},
+	{SIP_CALL_ID, "Missing Call-ID", check_call_id},
+	{SIP_CSEQ, "Missing CSeq", check_cseq},
+	{SIP_MAX_FORWARDS, NULL, check_max_forwards},
+	{SIP_EXPIRES, NULL, check_expires},
+	{SIP_CONTACT, NULL, check_contacts},
+	{SIP_PATH, NULL, check_paths},
+	{SIP_ROUTE, NULL, check_routes},
+	{SIP_REQUIRE, NULL, check_require},
+	{SIP_SUPPORTED, NULL, check_supported},
+	{SIP_MIN_EXPIRES, NULL, check_min_expires},
+	{SIP_RETRY_AFTER, NULL, check_retry_after},
+	{SIP_DATE, NULL, check_date},
 };
+
+/* The first fault of the header fields; NULL: none. */
+static const char *check_headers(const struct sip_message *message)
+{
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		const char *fault = sip_message_first(message, checks[i].name)
+					    ? checks[i].check(message)
+					    : checks[i].missing;
+
+		if (fault)
+			return fault;
+	}
+	return NULL;
+}
 
 bool sip_policy_extends(const struct sip_policy *policy, struct slice tag)
 {
@@ -260,33 +274,23 @@ static bool requires_unknown(const struct sip_message *message,
 	return false;
 }
 
-static bool cseq_matches(const struct sip_message *message)
-{
-	struct sip_cseq cseq;
-
-	return sip_message_cseq(message, &cseq) == ERR_OK &&
-	       slice_eq(cseq.method_text, message->method_text);
-}
-
 /* RFC 3261 8.2.1 and 8.2.2, in that order. An unknown method is a 501 even
  * where CSeq names another (RFC 4475 3.1.2.18). */
 static struct sip_verdict check_request(const struct sip_message *message,
 					const struct sip_policy *policy)
 {
-	struct sip_uri uri;
-
 	if (message->method == SIP_METHOD_OTHER)
 		return refuse(message, 501, "Not Implemented");
-	if (!cseq_matches(message))
+	if (!slice_eq(message->cseq.method_text, message->method_text))
 		return refuse(message, 400, "CSeq Method Mismatch");
 	if (!(policy->methods & SIP_METHOD_BIT(message->method)))
 		return refuse(message, 405, "Method Not Allowed");
-	if (sip_message_uri(message, &uri) != ERR_OK)
+	if (message->uri_code != ERR_OK)
 		return refuse(message, 400, "Bad Request-URI");
-	if (uri.scheme == SIP_SCHEME_OTHER)
+	if (message->uri.scheme == SIP_SCHEME_OTHER)
 		return refuse(message, 416, "Unsupported URI Scheme");
 	/* RFC 3261 19.1.1, table 1: no headers in a Request-URI. */
-	if (uri.headers.data)
+	if (message->uri.headers.data)
 		return refuse(message, 400, "Headers In Request-URI");
 	if (requires_unknown(message, policy))
 		return refuse(message, 420, "Bad Extension");
@@ -298,11 +302,10 @@ struct sip_verdict sip_message_check(const struct sip_message *message,
 {
 	if (message->fault)
 		return refuse(message, message->fault_status, message->fault);
-	for (size_t i = 0; i < sizeof(checkers) / sizeof(checkers[0]); i++) {
-		const char *fault = checkers[i](message);
 
-		if (fault)
-			return refuse(message, 400, fault);
-	}
+	const char *fault = check_headers(message);
+
+	if (fault)
+		return refuse(message, 400, fault);
 	return message->request ? check_request(message, policy) : accepted;
 }

@@ -321,8 +321,8 @@ static const char *qop_text(unsigned qop)
 	}
 }
 
-static void offer_append(struct buffer *out, const struct digest_offer *offer,
-			 enum digest_algorithm algorithm)
+/* The line up to the name of the algorithm. */
+static void offer_append(struct buffer *out, const struct digest_offer *offer)
 {
 	text_append(out, "Digest realm=", offer->realm);
 	text_append(out, ", nonce=", offer->nonce);
@@ -330,22 +330,46 @@ static void offer_append(struct buffer *out, const struct digest_offer *offer,
 	if (offer->stale)
 		buffer_append_str(out, ", stale=true");
 	buffer_append_str(out, ", algorithm=");
-	buffer_append_slice(out, digest_algorithm_text(algorithm));
-	if (offer->qop == DIGEST_QOP_NONE)
+}
+
+static void qop_append(struct buffer *out, unsigned qop)
+{
+	if (qop == DIGEST_QOP_NONE)
 		return;
 	buffer_append_str(out, ", qop=\"");
-	buffer_append_str(out, qop_text(offer->qop));
+	buffer_append_str(out, qop_text(qop));
 	buffer_append_char(out, '"');
+}
+
+/* Appends once more what the buffer has from `from` to `to`. */
+static void repeat_append(struct buffer *out, size_t from, size_t to)
+{
+	char *copy = buffer_reserve(out, to - from);
+
+	memcpy(copy, out->data + from, to - from);
+	out->size += to - from;
 }
 
 void digest_challenge_build(struct buffer *out, enum sip_header_name name,
 			    const struct digest_offer *offer)
 {
+	/* The lines differ by their algorithm only: quoting once is most of
+	 * the time. */
+	const size_t from = out->size;
+	size_t to = 0;
+
 	for (int i = DIGEST_COUNT - 1; i > DIGEST_OTHER; i--) {
 		if (!(offer->algorithms & DIGEST_BIT(i)))
 			continue;
-		sip_build_begin(out, name);
-		offer_append(out, offer, (enum digest_algorithm)i);
+		if (to > 0) {
+			repeat_append(out, from, to);
+		} else {
+			sip_build_begin(out, name);
+			offer_append(out, offer);
+			to = out->size;
+		}
+		buffer_append_slice(out, algorithm_texts[i]);
+		qop_append(out, offer->qop);
 		sip_build_line_end(out);
 	}
 }

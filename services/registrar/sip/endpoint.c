@@ -197,6 +197,16 @@ static char *number_write(char *out, unsigned number)
 	return out;
 }
 
+static char *byte_write(char *out, unsigned byte)
+{
+	if (byte >= 100)
+		*out++ = (char)('0' + byte / 100);
+	if (byte >= 10)
+		*out++ = (char)('0' + byte / 10 % 10);
+	*out++ = (char)('0' + byte % 10);
+	return out;
+}
+
 /* By hand: libc's takes a tenth of the time of a REGISTER, with three for
  * each. */
 static void host_write_v4(const struct in_addr *address, char *out)
@@ -206,8 +216,9 @@ static void host_write_v4(const struct in_addr *address, char *out)
 	for (size_t i = 0; i < sizeof(address->s_addr); i++) {
 		if (i > 0)
 			*out++ = '.';
-		out = number_write(out, bytes[i]);
+		out = byte_write(out, bytes[i]);
 	}
+	*out = '\0';
 }
 
 /* Writes at most SIP_ENDPOINT_TEXT less "[]:65535" characters. */

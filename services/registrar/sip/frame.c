@@ -10,7 +10,8 @@
 /* The one Content-Length among the headers of a head. */
 static enum err_code find_length(struct cursor *head, uint32_t *out)
 {
-	struct slice line, name, value;
+	struct slice line;
+	struct sip_header header;
 	enum err_code found = ERR_MALFORMED;
 	unsigned lines_left = SIP_LINES_MAX;
 
@@ -18,7 +19,7 @@ static enum err_code find_length(struct cursor *head, uint32_t *out)
 		return ERR_MALFORMED;
 	for (;;) {
 		enum sip_line kind =
-			sip_line_header(head, &lines_left, &name, &value);
+			sip_line_header(head, &lines_left, &header);
 
 		if (kind == SIP_LINE_EMPTY)
 			return found;
@@ -26,9 +27,10 @@ static enum err_code find_length(struct cursor *head, uint32_t *out)
 		    kind == SIP_LINE_MANY)
 			return ERR_MALFORMED;
 		if (kind == SIP_LINE_BROKEN ||
-		    sip_header_find(name) != SIP_CONTENT_LENGTH)
+		    header.name != SIP_CONTENT_LENGTH)
 			continue;
-		if (found == ERR_OK || sip_number_decode(value, out) != ERR_OK)
+		if (found == ERR_OK ||
+		    sip_number_decode(header.value, out) != ERR_OK)
 			return ERR_MALFORMED;
 		found = ERR_OK;
 	}

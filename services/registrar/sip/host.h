@@ -29,8 +29,10 @@ struct sip_host {
 	uint16_t port;	   /* 0: not said */
 };
 
-/* Reads a host without port from the start of *rest and moves it past it. */
-enum err_code sip_host_read(struct slice *rest, struct sip_host *out);
+struct cursor;
+
+/* Reads a host without port. Private to the decoders of this folder. */
+enum err_code sip_host_read(struct cursor *c, struct sip_host *out);
 
 /* All of text is one host without a port: a name, an IPv4 address or an IPv6
  * address with or without brackets. */

@@ -76,14 +76,16 @@ static enum err_code read_request_line(struct slice line,
 	struct slice uri = read_word(&c);
 	struct slice rest = cursor_rest(&c);
 
-	if (uri.size == 0 || !is_version(rest)) {
+	const bool ours = sip_word_eq(rest, version);
+
+	if (uri.size == 0 || (!ours && !is_version(rest))) {
 		if (!memmem(line.data, line.size, version.data, 4))
 			return ERR_MALFORMED;
 		set_fault(out, 400, "Bad Request-Line");
 		return ERR_OK;
 	}
 	out->uri_text = uri;
-	if (!sip_word_eq(rest, version))
+	if (!ours)
 		set_fault(out, 505, "Version Not Supported");
 	return ERR_OK;
 }
@@ -100,20 +102,18 @@ static enum err_code read_start_line(struct cursor *c, struct sip_message *out)
 	return read_request_line(line, out);
 }
 
-static void add_header(struct sip_message *out, struct slice name,
-		       struct slice value)
+/* Links the header that stands behind the last. */
+static void add_header(struct sip_message *out)
 {
-	enum sip_header_name known = sip_header_find(name);
-	uint8_t index = (uint8_t)++out->count;
+	const uint8_t index = (uint8_t)++out->count;
+	const enum sip_header_name name = out->headers[index].name;
 
-	out->headers[index] = (struct sip_header){
-		.name = known, .name_text = name, .value = value};
-	if (out->first[known] == 0)
-		out->first[known] = index;
-	else if (sip_header_single(known))
+	if (out->first[name] == 0)
+		out->first[name] = index;
+	else if (sip_header_single(name))
 		set_fault(out, 400, "Repeated Header");
-	out->headers[out->last[known]].next = index;
-	out->last[known] = index;
+	out->headers[out->last[name]].next = index;
+	out->last[name] = index;
 }
 
 static enum err_code read_headers(struct cursor *c, struct sip_message *out)
@@ -121,11 +121,11 @@ static enum err_code read_headers(struct cursor *c, struct sip_message *out)
 	unsigned lines_left = SIP_LINES_MAX;
 
 	for (;;) {
-		struct slice name, value;
-
-		switch (sip_line_header(c, &lines_left, &name, &value)) {
+		/* Where no place is left, no line is, and none is read. */
+		switch (sip_line_header(c, &lines_left,
+					&out->headers[out->count + 1])) {
 		case SIP_LINE_HEADER:
-			add_header(out, name, value);
+			add_header(out);
 			break;
 		case SIP_LINE_BROKEN:
 			set_fault(out, 400, "Bad Header Line");
@@ -187,6 +187,46 @@ static void read_to(struct sip_message *out)
 			      : ERR_NOT_FOUND;
 }
 
+static void read_contact(struct sip_message *out)
+{
+	out->contact_rest = sip_message_value(out, SIP_CONTACT);
+	out->contact_code = sip_address_next(&out->contact_rest, &out->contact);
+}
+
+static void read_uri(struct sip_message *out)
+{
+	out->uri_code = out->uri_text.data
+				? sip_uri_decode(out->uri_text, &out->uri)
+				: ERR_NOT_FOUND;
+}
+
+/* CSeq = 1*DIGIT LWS Method */
+static enum err_code decode_cseq(struct slice value, struct sip_cseq *out)
+{
+	struct cursor c = cursor_of(value);
+
+	if (sip_number_decode(cursor_span(&c, CH_DIGIT), &out->number) !=
+	    ERR_OK)
+		return ERR_MALFORMED;
+	const char *behind = c.at;
+
+	cursor_space(&c);
+	if (c.at == behind)
+		return ERR_MALFORMED;
+	out->method_text = cursor_span(&c, CH_TOKEN);
+	out->method = sip_method_find(out->method_text);
+	return out->method_text.size > 0 && cursor_ended(&c) ? ERR_OK
+							     : ERR_MALFORMED;
+}
+
+static void read_cseq(struct sip_message *out)
+{
+	const struct sip_header *header = sip_message_first(out, SIP_CSEQ);
+
+	out->cseq_code =
+		header ? decode_cseq(header->value, &out->cseq) : ERR_NOT_FOUND;
+}
+
 enum err_code sip_message_parse(struct slice bytes, enum sip_framing framing,
 				struct sip_message *out)
 {
@@ -213,27 +253,12 @@ enum err_code sip_message_parse(struct slice bytes, enum sip_framing framing,
 	if (code != ERR_OK)
 		return code;
 	read_body(cursor_rest(&c), framing, out);
+	read_uri(out);
 	read_via(out);
 	read_to(out);
+	read_cseq(out);
+	read_contact(out);
 	return ERR_OK;
-}
-
-static const struct sip_header *header_at(const struct sip_message *message,
-					  uint8_t index)
-{
-	return index == 0 ? NULL : &message->headers[index];
-}
-
-const struct sip_header *sip_message_first(const struct sip_message *message,
-					   enum sip_header_name name)
-{
-	return header_at(message, message->first[name]);
-}
-
-const struct sip_header *sip_message_next(const struct sip_message *message,
-					  const struct sip_header *header)
-{
-	return header_at(message, header->next);
 }
 
 struct slice sip_message_value(const struct sip_message *message,
@@ -247,9 +272,9 @@ struct slice sip_message_value(const struct sip_message *message,
 enum err_code sip_message_uri(const struct sip_message *message,
 			      struct sip_uri *out)
 {
-	if (!message->uri_text.data)
-		return ERR_NOT_FOUND;
-	return sip_uri_decode(message->uri_text, out);
+	if (message->uri_code == ERR_OK)
+		*out = message->uri;
+	return message->uri_code;
 }
 
 enum err_code sip_message_via(const struct sip_message *message,
@@ -270,31 +295,17 @@ enum err_code sip_message_address(const struct sip_message *message,
 		return ERR_NOT_FOUND;
 	if (name != SIP_TO)
 		return sip_address_decode(header->value, out);
-	*out = message->to;
+	if (message->to_code == ERR_OK)
+		*out = message->to;
 	return message->to_code;
 }
 
 enum err_code sip_message_cseq(const struct sip_message *message,
 			       struct sip_cseq *out)
 {
-	const struct sip_header *header = sip_message_first(message, SIP_CSEQ);
-
-	if (!header)
-		return ERR_NOT_FOUND;
-	struct cursor c = cursor_of(header->value);
-
-	if (sip_number_decode(cursor_span(&c, CH_DIGIT), &out->number) !=
-	    ERR_OK)
-		return ERR_MALFORMED;
-	const char *behind = c.at;
-
-	cursor_space(&c);
-	if (c.at == behind)
-		return ERR_MALFORMED;
-	out->method_text = cursor_span(&c, CH_TOKEN);
-	out->method = sip_method_find(out->method_text);
-	return out->method_text.size > 0 && cursor_ended(&c) ? ERR_OK
-							     : ERR_MALFORMED;
+	if (message->cseq_code == ERR_OK)
+		*out = message->cseq;
+	return message->cseq_code;
 }
 
 /* Retry-After = delta-seconds [ comment ] *( SEMI retry-param ) */
@@ -360,12 +371,30 @@ static bool goes_on(struct sip_list *list, enum err_code *code)
 	return list->header;
 }
 
+/* Nothing was read of the first line of Contact. */
+static bool at_first_contact(const struct sip_list *list)
+{
+	return list->left == SIP_VALUES_MAX && list->header &&
+	       list->header == sip_message_first(list->message, SIP_CONTACT);
+}
+
+static enum err_code next_address(struct sip_list *list,
+				  struct sip_address *out)
+{
+	if (!at_first_contact(list))
+		return sip_address_next(&list->rest, out);
+	if (list->message->contact_code == ERR_OK)
+		*out = list->message->contact;
+	list->rest = list->message->contact_rest;
+	return list->message->contact_code;
+}
+
 enum err_code sip_list_address(struct sip_list *list, struct sip_address *out)
 {
 	enum err_code code;
 
 	do {
-		code = sip_address_next(&list->rest, out);
+		code = next_address(list, out);
 	} while (goes_on(list, &code));
 	return code;
 }

@@ -5,10 +5,11 @@
  * One SIP message as views over the bytes it was received in (RFC 3261 7).
  *
  * Parsing splits start line, header lines and body and knows the names; what
- * is in a header is decoded when it is asked for, but for the topmost Via and
- * To: both are asked for again and again. Nothing is copied, allocated
- * or written: the bytes have to outlive the struct. Parsing is linear in the
- * bytes; each accessor is linear in the lines it looks at.
+ * is in a header is decoded when it is asked for. What is asked for again and
+ * again is decoded once, by the parser: the Request-URI, the topmost Via, To,
+ * CSeq and the first Contact. Nothing is copied, allocated or written: the
+ * bytes have to outlive the struct. Parsing is linear in the bytes; each
+ * accessor is linear in the lines it looks at.
  *
  * A message that parses may still be nonsense: check.h says what to answer it.
  */
@@ -48,6 +49,12 @@ struct sip_header {
 	struct slice value;	/* no space at either end; may hold folds */
 };
 
+struct sip_cseq {
+	uint32_t number;
+	enum sip_method method;
+	struct slice method_text;
+};
+
 struct sip_message {
 	struct slice text; /* what was given, leading empty lines aside */
 	bool request;	   /* else a response */
@@ -67,22 +74,24 @@ struct sip_message {
 
 	struct slice body;
 
-	/* As sip_message_via() and sip_message_address() give them. */
-	enum err_code via_code, to_code;
+	/* As sip_message_uri(), sip_message_via(), sip_message_address() and
+	 * sip_message_cseq() give them. */
+	enum err_code uri_code, via_code, to_code, cseq_code;
+	struct sip_uri uri;
 	struct sip_via via;
 	struct slice via_rest; /* of its line, behind its comma */
 	struct sip_address to;
+	struct sip_cseq cseq;
+
+	/* What sip_address_next() says of the first line of Contact. */
+	enum err_code contact_code;
+	struct sip_address contact;
+	struct slice contact_rest;
 
 	/* A fault that leaves enough to answer the sender with: the status to
 	 * refuse with and why. 0 and NULL: none. check.h acts on it. */
 	unsigned fault_status;
 	const char *fault;
-};
-
-struct sip_cseq {
-	uint32_t number;
-	enum sip_method method;
-	struct slice method_text;
 };
 
 /* Splits the bytes of one message; empty lines before it are passed over (RFC
@@ -95,20 +104,29 @@ enum err_code sip_message_parse(struct slice bytes, enum sip_framing framing,
 				struct sip_message *out);
 
 /* The first header of a name and the next of the same name; NULL: no more. */
-const struct sip_header *sip_message_first(const struct sip_message *message,
-					   enum sip_header_name name);
-const struct sip_header *sip_message_next(const struct sip_message *message,
-					  const struct sip_header *header);
+static inline const struct sip_header *
+sip_message_first(const struct sip_message *message, enum sip_header_name name)
+{
+	const uint8_t index = message->first[name];
+
+	return index == 0 ? NULL : &message->headers[index];
+}
+
+static inline const struct sip_header *
+sip_message_next(const struct sip_message *message,
+		 const struct sip_header *header)
+{
+	return header->next == 0 ? NULL : &message->headers[header->next];
+}
 
 /* The value of the first header of a name; absent: there is none. For Call-ID,
  * User-Agent, Server, Subject, Authorization and so on. */
 struct slice sip_message_value(const struct sip_message *message,
 			       enum sip_header_name name);
 
-/* The next ones decode on each call, but for the topmost Via and To: keep what
- * you need again. All return
- * ERR_NOT_FOUND where the header is missing, ERR_MALFORMED where it is broken.
- */
+/* The next ones decode on each call what the parser did not: keep what you need
+ * again. All return ERR_NOT_FOUND where the header is missing, ERR_MALFORMED
+ * where it is broken. */
 
 /* The Request-URI. */
 enum err_code sip_message_uri(const struct sip_message *message,

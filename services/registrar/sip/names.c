@@ -98,20 +98,12 @@ static const struct slice classes[] = {
 	SLICE("Declined"),
 };
 
-bool sip_word_eq(struct slice a, struct slice b)
+bool sip_bytes_eq(const char *a, const char *b, size_t size)
 {
-	if (a.size != b.size)
-		return false;
-	for (size_t i = 0; i < a.size; i++)
-		if (a.data[i] != b.data[i] &&
-		    char_lower(a.data[i]) != char_lower(b.data[i]))
+	for (size_t i = 0; i < size; i++)
+		if (a[i] != b[i] && char_lower(a[i]) != char_lower(b[i]))
 			return false;
 	return true;
-}
-
-bool sip_word_is(struct slice a, const char *text)
-{
-	return sip_word_eq(a, slice_str(text));
 }
 
 enum sip_method sip_method_find(struct slice text)
@@ -138,6 +130,14 @@ static enum sip_header_name find_compact(char c)
 	return SIP_HEADER_OTHER;
 }
 
+/* Nearly always it is written as it is here, and where it is not, a look at the
+ * first letter tells. */
+static bool is_header(struct slice text, struct slice name)
+{
+	return ((text.data[0] ^ name.data[0]) & ~('a' ^ 'A')) == 0 &&
+	       (slice_eq(text, name) || sip_word_eq(text, name));
+}
+
 enum sip_header_name sip_header_find(struct slice text)
 {
 	if (text.size == 1)
@@ -147,7 +147,7 @@ enum sip_header_name sip_header_find(struct slice text)
 		return SIP_HEADER_OTHER;
 	for (unsigned i = headers_of_size[text.size];
 	     i < SIP_HEADER_COUNT && headers[i].name.size == text.size; i++)
-		if (sip_word_eq(text, headers[i].name))
+		if (is_header(text, headers[i].name))
 			return (enum sip_header_name)i;
 	return SIP_HEADER_OTHER;
 }

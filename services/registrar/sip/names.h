@@ -125,8 +125,18 @@ bool sip_header_single(enum sip_header_name name);
  * gives that of its class ("Bad Request" for any other 4xx). */
 struct slice sip_status_text(unsigned status);
 
-/* ASCII case aside, the same. */
-bool sip_word_eq(struct slice a, struct slice b);
-bool sip_word_is(struct slice a, const char *text);
+/* ASCII case aside, the same. Mostly the sizes differ already. */
+bool sip_bytes_eq(const char *a, const char *b, size_t size);
+
+static inline bool sip_word_eq(struct slice a, struct slice b)
+{
+	return a.size == b.size && sip_bytes_eq(a.data, b.data, a.size);
+}
+
+static inline bool sip_word_is(struct slice a, const char *text)
+{
+	/* Of a literal the compiler makes one comparison. */
+	return slice_is(a, text) || sip_word_eq(a, slice_str(text));
+}
 
 #endif

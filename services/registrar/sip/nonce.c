@@ -2,9 +2,9 @@
 
 #include "proto/mem.h"
 #include "services/common/secrets.h"
-#include "services/registrar/sip/chars.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 enum {
@@ -106,20 +106,27 @@ void nonce_make(struct nonce_signer *signer, int64_t now_s,
 	out[NONCE_BYTES - 1] = '\0';
 }
 
-/* Lower case only: one nonce has one text. */
+/* What a digit is worth, and one more; 0: it is none. Lower case only: one
+ * nonce has one text. */
+static const unsigned char digit_worths[UCHAR_MAX + 1] = {
+	['0'] = 1,  ['1'] = 2,	['2'] = 3,  ['3'] = 4,	['4'] = 5,  ['5'] = 6,
+	['6'] = 7,  ['7'] = 8,	['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
+
 static bool raw_decode(struct slice nonce, unsigned char raw[RAW_BYTES])
 {
+	const unsigned char *hex = (const unsigned char *)nonce.data;
+
 	if (nonce.size != HEX_BYTES)
 		return false;
 	for (size_t i = 0; i < RAW_BYTES; i++) {
-		const char *pair = nonce.data + 2 * i;
+		const unsigned high = digit_worths[hex[2 * i]];
+		const unsigned low = digit_worths[hex[2 * i + 1]];
 
-		for (int j = 0; j < 2; j++)
-			if (!char_is(pair[j], CH_HEX) ||
-			    char_lower(pair[j]) != pair[j])
-				return false;
-		raw[i] = (unsigned char)(hex_value(pair[0]) << 4 |
-					 hex_value(pair[1]));
+		if (high == 0 || low == 0)
+			return false;
+		raw[i] = (unsigned char)((high - 1) << 4 | (low - 1));
 	}
 	return true;
 }

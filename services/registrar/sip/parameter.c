@@ -12,9 +12,8 @@ static enum err_code end_read(struct slice *rest, const struct cursor *c,
 	return code;
 }
 
-/* ["=" value], the value being quoted or of the classes. */
-static bool read_value(struct cursor *c, unsigned classes,
-		       struct sip_parameter *out)
+/* [ EQUAL gen-value ] */
+static bool read_value(struct cursor *c, struct sip_parameter *out)
 {
 	out->value = (struct slice){0};
 	out->quoted = false;
@@ -27,21 +26,17 @@ static bool read_value(struct cursor *c, unsigned classes,
 	out->quoted = cursor_sees(c, '"');
 	if (out->quoted)
 		return cursor_quoted(c, &out->value);
-	out->value = cursor_span(c, classes);
+	out->value = cursor_span(c, CH_GENERIC);
 	return out->value.size > 0;
 }
 
+/* What stands behind the semicolon. */
 static enum err_code read_parameter(struct cursor *c, struct sip_parameter *out)
 {
 	cursor_space(c);
-	if (cursor_ended(c))
-		return ERR_NOT_FOUND;
-	if (!cursor_separator(c, ';'))
-		return ERR_MALFORMED;
 	out->name = cursor_span(c, CH_TOKEN);
-	if (out->name.size == 0 || !read_value(c, CH_GENERIC, out))
-		return ERR_MALFORMED;
-	return ERR_OK;
+	return out->name.size > 0 && read_value(c, out) ? ERR_OK
+							: ERR_MALFORMED;
 }
 
 enum err_code sip_parameter_next(struct slice *rest, struct sip_parameter *out)
@@ -49,8 +44,14 @@ enum err_code sip_parameter_next(struct slice *rest, struct sip_parameter *out)
 	if (!rest->data)
 		return ERR_NOT_FOUND;
 	struct cursor c = cursor_of(*rest);
+	enum err_code code = ERR_MALFORMED;
 
-	return end_read(rest, &c, read_parameter(&c, out));
+	cursor_space(&c);
+	if (cursor_ended(&c))
+		code = ERR_NOT_FOUND;
+	else if (cursor_take(&c, ';'))
+		code = read_parameter(&c, out);
+	return end_read(rest, &c, code);
 }
 
 enum err_code sip_parameter_find(struct slice parameters, const char *name,
@@ -73,36 +74,30 @@ struct slice sip_parameter_value(struct slice parameters, const char *name)
 	return found.value.data ? found.value : slice_of("", 0);
 }
 
-bool sip_parameters_read(struct cursor *c, struct slice *out)
+enum err_code sip_parameter_read(struct cursor *c, unsigned *left,
+				 struct sip_parameter *out)
 {
-	struct sip_parameter parameter;
-	const char *start = c->at;
+	const char *behind = c->at;
 
-	for (unsigned count = 0; count <= SIP_PARAMETERS_MAX; count++) {
-		const char *behind = c->at;
-
-		*out = cursor_since(c, start);
-
-		cursor_space(c);
-		if (!cursor_sees(c, ';')) {
-			c->at = behind;
-			return true;
-		}
-		if (read_parameter(c, &parameter) != ERR_OK)
-			return false;
+	cursor_space(c);
+	if (!cursor_take(c, ';')) {
+		c->at = behind;
+		return ERR_NOT_FOUND;
 	}
-	return false;
+	return (*left)-- > 0 ? read_parameter(c, out) : ERR_MALFORMED;
 }
 
 bool sip_parameters_valid(struct slice parameters)
 {
 	struct cursor c = cursor_of(parameters);
-	struct slice all;
+	unsigned left = SIP_PARAMETERS_MAX;
+	struct sip_parameter parameter;
+	enum err_code code;
 
-	if (!sip_parameters_read(&c, &all))
-		return false;
+	while ((code = sip_parameter_read(&c, &left, &parameter)) == ERR_OK)
+		;
 	cursor_space(&c);
-	return cursor_ended(&c);
+	return code == ERR_NOT_FOUND && cursor_ended(&c);
 }
 
 enum err_code sip_credentials_decode(struct slice value,
@@ -128,8 +123,8 @@ static enum err_code read_pair(struct cursor *c, struct sip_parameter *out)
 	if (cursor_ended(c))
 		return ERR_NOT_FOUND;
 	out->name = cursor_span(c, CH_TOKEN);
-	if (out->name.size == 0 || !read_value(c, CH_GENERIC, out) ||
-	    !out->value.data || !cursor_comma(c))
+	if (out->name.size == 0 || !read_value(c, out) || !out->value.data ||
+	    !cursor_comma(c))
 		return ERR_MALFORMED;
 	return ERR_OK;
 }

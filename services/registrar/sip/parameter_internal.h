@@ -4,8 +4,13 @@
 /* For the decoders whose values end with parameters. */
 
 #include "services/registrar/sip/chars.h"
+#include "services/registrar/sip/parameter.h"
 
-/* Steps over all parameters there are; false: one of them is broken. */
-bool sip_parameters_read(struct cursor *c, struct slice *out);
+/* Reads the next of the parameters that stand where the cursor is, and takes
+ * one off *left, which starts as SIP_PARAMETERS_MAX. ERR_NOT_FOUND: there are
+ * no more, the cursor is behind the last. ERR_MALFORMED: it is broken, or one
+ * too many. */
+enum err_code sip_parameter_read(struct cursor *c, unsigned *left,
+				 struct sip_parameter *out);
 
 #endif

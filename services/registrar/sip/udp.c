@@ -44,6 +44,13 @@ struct outgoing {
 	size_t size;
 };
 
+/* What the kernel is told of a batch. */
+struct headers {
+	struct mmsghdr messages[BATCH];
+	struct iovec vectors[BATCH];
+	union control controls[BATCH];
+};
+
 struct sip_udp {
 	struct loop_watch *watch;
 	struct loop_timer *flush; /* runs while something waits for it */
@@ -64,31 +71,33 @@ struct sip_udp {
 	struct outgoing *queue;
 	size_t first, count, capacity;
 
-	/* Headers of a batch, either way; nothing is kept between calls. */
-	struct mmsghdr headers[BATCH];
-	struct iovec vectors[BATCH];
-	union control controls[BATCH];
+	/* A batch coming in: each ready for the kernel, but while it is
+	 * delivered. */
+	struct headers in;
 	struct sockaddr_in6 remotes[BATCH];
 	char *slots; /* BATCH of them; only touched pages take memory */
+
+	/* A batch going out; nothing is kept between calls. */
+	struct headers out;
 };
 
 /* --- Receiving --- */
 
-static void headers_prepare(struct sip_udp *udp)
+/* Of one datagram: the kernel writes over it. */
+static void incoming_prepare(struct sip_udp *udp, size_t i)
 {
-	for (size_t i = 0; i < BATCH; i++) {
-		udp->vectors[i] =
-			(struct iovec){.iov_base = udp->slots + i * SLOT_BYTES,
-				       .iov_len = SLOT_BYTES};
-		udp->headers[i].msg_hdr = (struct msghdr){
-			.msg_name = &udp->remotes[i],
-			.msg_namelen = sizeof(udp->remotes[i]),
-			.msg_iov = &udp->vectors[i],
-			.msg_iovlen = 1,
-			.msg_control = &udp->controls[i],
-			.msg_controllen = sizeof(udp->controls[i]),
-		};
-	}
+	struct headers *in = &udp->in;
+
+	in->vectors[i] = (struct iovec){.iov_base = udp->slots + i * SLOT_BYTES,
+					.iov_len = SLOT_BYTES};
+	in->messages[i].msg_hdr = (struct msghdr){
+		.msg_name = &udp->remotes[i],
+		.msg_namelen = sizeof(udp->remotes[i]),
+		.msg_iov = &in->vectors[i],
+		.msg_iovlen = 1,
+		.msg_control = &in->controls[i],
+		.msg_controllen = sizeof(in->controls[i]),
+	};
 }
 
 static void local_v4(const struct cmsghdr *control, struct sip_endpoint *local)
@@ -141,12 +150,13 @@ static struct sip_endpoint read_controls(struct sip_udp *udp,
 
 static void deliver(struct sip_udp *udp, size_t i)
 {
-	struct mmsghdr *message = &udp->headers[i];
+	struct mmsghdr *message = &udp->in.messages[i];
 	struct sip_endpoint local = read_controls(udp, &message->msg_hdr);
 	struct sip_endpoint remote =
 		sip_endpoint_of((const struct sockaddr *)&udp->remotes[i]);
 
 	udp->stats.packets_in++;
+	incoming_prepare(udp, i);
 	udp->fn(udp->arg,
 		slice_of(udp->slots + i * SLOT_BYTES, message->msg_len),
 		&remote, &local);
@@ -205,9 +215,8 @@ static void receive_errors(struct sip_udp *udp)
 /* Returns false when nothing more is there. */
 static bool receive_batch(struct sip_udp *udp)
 {
-	headers_prepare(udp);
-
-	int got = recvmmsg(udp->fd, udp->headers, BATCH, MSG_DONTWAIT, NULL);
+	int got =
+		recvmmsg(udp->fd, udp->in.messages, BATCH, MSG_DONTWAIT, NULL);
 
 	if (got < 0) {
 		const bool nothing = errno == EAGAIN || errno == EINTR;
@@ -255,18 +264,19 @@ static void choose_local(const struct outgoing *out, union control *control,
 
 static void header_fill(struct sip_udp *udp, struct outgoing *out, size_t i)
 {
-	struct msghdr *header = &udp->headers[i].msg_hdr;
+	struct headers *headers = &udp->out;
+	struct msghdr *header = &headers->messages[i].msg_hdr;
 
-	udp->vectors[i] = (struct iovec){
+	headers->vectors[i] = (struct iovec){
 		.iov_base = udp->bytes.data + out->start, .iov_len = out->size};
 	*header = (struct msghdr){
 		.msg_name = &out->remote,
 		.msg_namelen = sip_endpoint_size(&out->remote),
-		.msg_iov = &udp->vectors[i],
+		.msg_iov = &headers->vectors[i],
 		.msg_iovlen = 1,
 	};
 	if (sip_endpoint_family(&out->local) != AF_UNSPEC)
-		choose_local(out, &udp->controls[i], header);
+		choose_local(out, &headers->controls[i], header);
 }
 
 /* Returns false when the kernel takes no more for now. */
@@ -279,7 +289,7 @@ static bool send_batch(struct sip_udp *udp)
 	for (size_t i = 0; i < size; i++)
 		header_fill(udp, &udp->queue[udp->first + i], i);
 
-	int sent = sendmmsg(udp->fd, udp->headers, (unsigned)size,
+	int sent = sendmmsg(udp->fd, udp->out.messages, (unsigned)size,
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (sent > 0) {
@@ -466,6 +476,8 @@ enum err_code sip_udp_new(struct loop *loop, const struct sip_endpoint *local,
 	udp->local = sip_socket_local(fd);
 	udp->wildcard = sip_endpoint_is_wildcard(&udp->local);
 	udp->slots = mem_alloc((size_t)BATCH * SLOT_BYTES);
+	for (size_t i = 0; i < BATCH; i++)
+		incoming_prepare(udp, i);
 	udp->flush = loop_timer_new(loop, on_flush, udp);
 	udp->watch = loop_watch_new(loop, fd, on_ready, udp);
 	options_set(udp);

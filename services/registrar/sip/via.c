@@ -24,11 +24,8 @@ static bool read_sent_by(struct cursor *c, struct sip_host *out)
 	cursor_space(c);
 	if (c->at == start)
 		return false;
-	struct slice rest = cursor_rest(c);
-
-	if (sip_host_read(&rest, out) != ERR_OK)
+	if (sip_host_read(c, out) != ERR_OK)
 		return false;
-	c->at = rest.data;
 
 	const char *behind = c->at;
 
@@ -47,24 +44,38 @@ static bool note_rport(const struct sip_parameter *parameter,
 	       sip_port_decode(parameter->value, &out->rport) == ERR_OK;
 }
 
-/* The parameters we act on, in one pass; of two of a name the first counts. */
-static bool note_parameters(struct sip_via *out)
+/* Of two of a name the first counts. False: a broken one. */
+static bool note_parameter(const struct sip_parameter *p, struct sip_via *out)
 {
-	struct slice rest = out->parameters;
-	struct sip_parameter p;
-
-	while (sip_parameter_next(&rest, &p) == ERR_OK) {
-		if (!out->branch.data && sip_word_is(p.name, "branch"))
-			out->branch = p.value;
-		else if (!out->received.data && sip_word_is(p.name, "received"))
-			out->received = p.value;
-		else if (!out->maddr.data && sip_word_is(p.name, "maddr"))
-			out->maddr = p.value;
-		else if (!out->has_rport && sip_word_is(p.name, "rport") &&
-			 !note_rport(&p, out))
-			return false;
-	}
+	if (!out->branch.data && sip_word_is(p->name, "branch"))
+		out->branch = p->value;
+	else if (!out->received.data && sip_word_is(p->name, "received"))
+		out->received = p->value;
+	else if (!out->maddr.data && sip_word_is(p->name, "maddr"))
+		out->maddr = p->value;
+	else if (!out->has_rport && sip_word_is(p->name, "rport"))
+		return note_rport(p, out);
 	return true;
+}
+
+/* Where one cannot be read, none says anything. */
+static bool read_parameters(struct cursor *c, struct sip_via *out)
+{
+	const char *start = c->at;
+	unsigned left = SIP_PARAMETERS_MAX;
+	struct sip_parameter p;
+	enum err_code code;
+	bool good = true;
+
+	while ((code = sip_parameter_read(c, &left, &p)) == ERR_OK)
+		good = good && note_parameter(&p, out);
+	out->parameters = cursor_since(c, start);
+	if (code == ERR_NOT_FOUND)
+		return good;
+	out->branch = out->received = out->maddr = (struct slice){0};
+	out->has_rport = false;
+	out->rport = 0;
+	return false;
 }
 
 static enum err_code read_via(struct cursor *c, struct sip_via *out)
@@ -81,7 +92,7 @@ static enum err_code read_via(struct cursor *c, struct sip_via *out)
 		out->sent_by.kind = SIP_HOST_NONE;
 		return ERR_MALFORMED;
 	}
-	if (!sip_parameters_read(c, &out->parameters) || !note_parameters(out))
+	if (!read_parameters(c, out))
 		return ERR_MALFORMED;
 
 	struct slice text = cursor_since(c, start);
@@ -92,12 +103,25 @@ static enum err_code read_via(struct cursor *c, struct sip_via *out)
 	return ERR_OK;
 }
 
+/* Field by field, as in uri.c; `text` is set in any case. */
+static void clear(struct sip_via *out)
+{
+	out->transport = SIP_TRANSPORT_OTHER;
+	out->transport_text = out->parameters = (struct slice){0};
+	out->sent_by = (struct sip_host){0};
+	out->branch = out->received = out->maddr = (struct slice){0};
+	out->has_rport = false;
+	out->rport = 0;
+}
+
 enum err_code sip_via_next(struct slice *rest, struct sip_via *out)
 {
-	*out = (struct sip_via){0};
 	if (!rest->data)
 		return ERR_NOT_FOUND;
 	struct cursor c = cursor_of(*rest);
+
+	clear(out);
+
 	enum err_code code = read_via(&c, out);
 
 	*rest = code == ERR_OK ? cursor_rest(&c) : (struct slice){0};
