@@ -214,6 +214,17 @@ bool resource_met(struct resource_work *work,
 
 /* ---- create ---- */
 
+static bool has_secrets(const struct field *field)
+{
+	const struct record *record = field->record;
+
+	for (size_t i = 0; field->type == FIELD_OBJECT && i < record->count;
+	     i++)
+		if (record->fields[i].flags & FIELD_SECRET)
+			return true;
+	return false;
+}
+
 /* A nested record without the secrets in it. */
 static struct value masked(struct resource_work *work,
 			   const struct field *field, const struct value *value)
@@ -221,8 +232,6 @@ static struct value masked(struct resource_work *work,
 	const struct record *record = field->record;
 	struct value copy = *value;
 
-	if (value->kind != VALUE_OBJECT)
-		return copy;
 	copy.members =
 		arena_alloc(work->arena, record->count * sizeof(struct value));
 	for (size_t i = 0; i < record->count; i++)
@@ -231,26 +240,51 @@ static struct value masked(struct resource_work *work,
 	return copy;
 }
 
-/* The object made, for the audit log: JSON text of what may stand there. */
-static const char *made_text(struct resource_work *work)
+/* param: the value as the row's column gets it. Of what is long that is JSON
+ * text already. */
+static void append_made(struct resource_work *work, size_t i, const char *param,
+			struct buffer *json)
+{
+	const struct field *field = &work->store->resource->record->fields[i];
+	const struct value *value = &work->values[i];
+
+	if (value->kind == VALUE_OBJECT && has_secrets(field)) {
+		const struct value shown = masked(work, field, value);
+
+		record_store(field, &shown, json);
+	} else if (value->kind == VALUE_OBJECT || value->kind == VALUE_INT) {
+		buffer_append_str(json, param);
+	} else {
+		record_store(field, value, json);
+	}
+}
+
+/* Adds the columns' parameters, and makes of them the object for the audit log:
+ * JSON text of what may stand there. */
+static const char *add_values(struct resource_work *work)
 {
 	const struct record *record = work->store->resource->record;
 	struct buffer json = {0};
-	const char *joint = "";
+	const char *joint = "\"";
 
 	buffer_append_char(&json, '{');
 	for (size_t i = 0; i < record->count; i++) {
 		const struct field *field = &record->fields[i];
 
-		if (!resource_takes(work->reach->scope, field) ||
+		if (!resource_takes(work->reach->scope, field))
+			continue;
+		const char *param =
+			resource_param_text(work, field, &work->values[i]);
+
+		resource_param_add(work, param);
+		if (!work->store->resource->audit ||
 		    !resource_is_audited(field))
 			continue;
-		const struct value shown =
-			masked(work, field, &work->values[i]);
-
-		buffer_printf(&json, "%s\"%s\": ", joint, field->name);
-		record_store(field, &shown, &json);
-		joint = ", ";
+		buffer_append_str(&json, joint);
+		buffer_append_str(&json, field->name);
+		buffer_append_str(&json, "\": ");
+		append_made(work, i, param, &json);
+		joint = ", \"";
 	}
 	buffer_append_char(&json, '}');
 	const char *text = arena_strdup(work->arena, buffer_slice(&json));
@@ -261,17 +295,11 @@ static const char *made_text(struct resource_work *work)
 
 static void add_columns(struct resource_work *work)
 {
-	const struct record *record = work->store->resource->record;
+	const char *made = add_values(work);
 
-	for (size_t i = 0; i < record->count; i++)
-		if (resource_takes(work->reach->scope, &record->fields[i]))
-			resource_param_add(
-				work,
-				resource_param_text(work, &record->fields[i],
-						    &work->values[i]));
 	resource_audit_params_add(work);
 	if (work->store->resource->audit)
-		resource_param_add(work, made_text(work));
+		resource_param_add(work, made);
 }
 
 /* fresh: it was made now, and not by an earlier call with the same key. */

@@ -11,7 +11,7 @@ IDS_READ_MAX = 100000  # more make no difference to any cache
 # Autovacuum is off for this table: it would charge one server for the rows
 # that another has written. Every measurement starts from a vacuumed table.
 FILL = """
-TRUNCATE provider.providers CASCADE;
+TRUNCATE provider.providers, provider.did_ranges CASCADE;
 ALTER TABLE provider.providers SET (autovacuum_enabled = false);
 INSERT INTO provider.providers (id, name, enabled, brand, auth_mode, transport,
     hostname, port, auth_id, registration, register_interval, outbound_server,
