@@ -59,6 +59,7 @@ struct script {
 	struct script *next;
 	const char *text;
 	char sha1[SHA1_HEX_BYTES];
+	uint64_t connection; /* the last it was sent on with its text, or 0 */
 };
 
 struct command {
@@ -69,8 +70,8 @@ struct command {
 	enum err_code code; /* once ended */
 	bool abandoned;	    /* ended already, only the reply is still to come */
 
-	struct buffer wire;	     /* empty once sent, but for a script */
-	const struct script *script; /* sent by its SHA-1 */
+	struct buffer wire;    /* empty once sent, but for a script */
+	struct script *script; /* sent by its SHA-1 */
 	size_t word_count;
 	size_t tail_at; /* where wire goes on behind EVALSHA and the SHA-1 */
 };
@@ -190,9 +191,11 @@ static void put_word(struct buffer *wire, struct slice word)
 }
 
 /* EVALSHA becomes EVAL; all but the first two words stay. */
-static void script_expand(struct command *command)
+static void script_expand(struct cache *cache, struct command *command)
 {
 	struct buffer wire = {0};
+
+	command->script->connection = cache->connections;
 
 	put_count(&wire, '*', command->word_count);
 	put_word(&wire, slice_str("EVAL"));
@@ -288,7 +291,7 @@ static void on_reply(redisAsyncContext *context, void *from, void *arg)
 	} else if (!from) {
 		command_end(cache, command, ERR_LOST);
 	} else if (command->script && is_unknown_script(from)) {
-		script_expand(command);
+		command->script->connection = 0;
 		TAILQ_INSERT_HEAD(&cache->waiting, command, link);
 		send_waiting(cache);
 	} else {
@@ -304,6 +307,9 @@ static void send_waiting(struct cache *cache)
 		TAILQ_REMOVE(&cache->waiting, command, link);
 		if (TAILQ_EMPTY(&cache->sent))
 			cache->heard_ms = loop_now_ms(cache->loop);
+		if (command->script &&
+		    command->script->connection != cache->connections)
+			script_expand(cache, command);
 		if (redisAsyncFormattedCommand(cache->context, on_reply,
 					       command, command->wire.data,
 					       command->wire.size) !=
@@ -794,7 +800,7 @@ void cache_run(struct cache *cache, const struct slice *words, size_t count,
 	command_start(cache, command);
 }
 
-static const struct script *script_find(struct cache *cache, const char *text)
+static struct script *script_find(struct cache *cache, const char *text)
 {
 	for (struct script *script = cache->scripts; script;
 	     script = script->next) {

@@ -69,10 +69,11 @@ bool cache_takes(const struct cache *cache, uint64_t connection, size_t count);
 void cache_run(struct cache *cache, const struct slice *words, size_t count,
 	       uint32_t deadline_ms, cache_done_fn *done, void *arg);
 
-/* A Lua script, sent by its SHA-1 (EVALSHA) and, where Redis does not hold it
- * yet, once with its text. Its first key_count words are KEYS, the rest ARGV.
- * The text outlives the cache. Scripts are atomic and written so that they
- * read and write only their KEYS. */
+/* A Lua script. Its text goes along the first time on a connection, so that
+ * nothing sent later is done before it, then its SHA-1 alone (EVALSHA); where
+ * somebody has made Redis forget it, it is sent again with its text. Its first
+ * key_count words are KEYS, the rest ARGV. The text outlives the cache. Scripts
+ * are atomic and written so that they read and write only their KEYS. */
 void cache_script(struct cache *cache, const char *script,
 		  const struct slice *words, size_t count, size_t key_count,
 		  uint32_t deadline_ms, cache_done_fn *done, void *arg);

@@ -16,36 +16,40 @@ enum {
 	ATTEMPTS_MAX = 8 * BINDING_MAX,
 };
 
-/* {now, value}; KEYS: value. */
+/* {seconds, microseconds, value}; KEYS: value. */
 static const char read_script[] =
-	"return {redis.call('TIME')[1], redis.call('GET', KEYS[1]) or ''}\n";
+	"local time = redis.call('TIME')\n"
+	"return {time[1], time[2], redis.call('GET', KEYS[1]) or ''}\n";
 
 /*
  * Puts a value in the place of the one it was made from. KEYS: value, claim,
  * index, owner's index. ARGV: the claim there should be and the one to be made
- * where it is not, the old value, the new one, its score in the owner's index;
- * an empty value: absent. Answers 0, or 1 with the new claim made, or {now,
- * value} where it is another by now. What an earlier version wrote is in no
- * owner's index yet.
+ * where it is not, the limit, the old value, the new one, its score in the
+ * owner's index; an empty value: absent. Answers 0, or 1 with the new claim
+ * made, or {seconds, microseconds, value} where it is another by now, or the
+ * time alone after the limit. What an earlier version wrote is in no owner's
+ * index yet.
  */
 static const char swap_script[] =
-	"local value = redis.call('GET', KEYS[1]) or ''\n"
-	"if value ~= ARGV[3] then\n"
-	"  return {redis.call('TIME')[1], value}\n"
+	"local time = redis.call('TIME')\n"
+	"if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[3]) then\n"
+	"  return time\n"
 	"end\n"
+	"local value = redis.call('GET', KEYS[1]) or ''\n"
+	"if value ~= ARGV[4] then return {time[1], time[2], value} end\n"
 	"local claimed = 0\n"
 	"if redis.call('GET', KEYS[2]) ~= ARGV[1] then\n"
 	"  redis.call('SET', KEYS[2], ARGV[2])\n"
 	"  claimed = 1\n"
 	"end\n"
-	"if ARGV[4] == '' then\n"
+	"if ARGV[5] == '' then\n"
 	"  redis.call('DEL', KEYS[1])\n"
 	"  redis.call('ZREM', KEYS[3], KEYS[1])\n"
 	"  redis.call('ZREM', KEYS[4], KEYS[1])\n"
 	"else\n"
 	"  if value == '' then redis.call('ZADD', KEYS[3], 0, KEYS[1]) end\n"
-	"  redis.call('ZADD', KEYS[4], ARGV[5], KEYS[1])\n"
-	"  redis.call('SET', KEYS[1], ARGV[4])\n"
+	"  redis.call('ZADD', KEYS[4], ARGV[6], KEYS[1])\n"
+	"  redis.call('SET', KEYS[1], ARGV[5])\n"
 	"end\n"
 	"return claimed\n";
 
@@ -195,11 +199,50 @@ bool bindings_decode(struct bindings *bindings, struct slice aor,
 	return false;
 }
 
-void bindings_claimed(struct bindings *bindings, uint64_t number)
+void bindings_clock_set(struct bindings *bindings,
+			const struct cache_reply *time)
+{
+	bindings->clock_ms = bindings_number_of(&time[0]) * 1000 +
+			     bindings_number_of(&time[1]) / 1000 -
+			     (int64_t)loop_now_ms(bindings->loop);
+	bindings->clock_known = true;
+}
+
+/* Before the clock is known there is none; what Lua takes for a number is exact
+ * up to here. */
+struct slice bindings_limit_word(const struct bindings *bindings,
+				 uint32_t left_ms,
+				 struct bindings_number *number)
+{
+	const uint64_t now_ms =
+		loop_now_ms(bindings->loop) + (uint64_t)bindings->clock_ms;
+
+	return bindings_number_word(number, bindings->clock_known
+						    ? now_ms + left_ms
+						    : UINT64_C(1) << 53);
+}
+
+bool bindings_was_late(struct bindings *bindings,
+		       const struct cache_reply *reply)
+{
+	if (reply->kind != CACHE_ARRAY || reply->count != 2)
+		return false;
+	bindings_clock_set(bindings, reply->items);
+	return true;
+}
+
+void bindings_forget(struct bindings *bindings)
 {
 	known_clear(bindings->known);
-	bindings->claim = number;
 	refresh_compare(bindings);
+}
+
+/* What the old claim was watched for has come to pass. */
+void bindings_claimed(struct bindings *bindings, uint64_t number)
+{
+	bindings->claim = number;
+	bindings->guard = 0;
+	bindings_forget(bindings);
 }
 
 /* A number that nobody makes a claim with. */
@@ -280,8 +323,18 @@ void bindings_change_writes(struct change *change)
 	struct bindings *bindings = change->bindings;
 
 	known_drop(bindings->known, change->link.hash);
-	sip_table_add(&bindings->writing, &change->link, change->link.hash);
+	if (!change->writes)
+		sip_table_add(&bindings->writing, &change->link,
+			      change->link.hash);
 	change->writes = true;
+}
+
+bool bindings_change_alone(const struct change *change)
+{
+	const struct sip_link *first =
+		sip_table_first(&change->bindings->writing, change->link.hash);
+
+	return !first || (first == &change->link && !sip_table_next(first));
 }
 
 void bindings_change_end(struct change *change, enum binding_outcome outcome,
@@ -317,8 +370,11 @@ static void run_swap(struct change *change, struct slice value,
 {
 	struct bindings *bindings = change->bindings;
 	const struct binding *owner = owned(old, set);
+	const uint32_t left_ms =
+		bindings_left_ms(bindings, change->deadline_ms);
 	struct bindings_claims claims;
 	struct bindings_index index;
+	struct bindings_number limit;
 
 	change->value.size = 0;
 	if (set->count > 0)
@@ -331,15 +387,15 @@ static void run_swap(struct change *change, struct slice value,
 		bindings_index_word(&index, owner->tenant_id),
 		{0},
 		{0},
+		bindings_limit_word(bindings, left_ms, &limit),
 		value,
 		buffer_slice(&change->value),
 		bindings_score_word(owner),
 	};
 
 	change->claim = bindings_claim_words(bindings, &claims, &words[4]);
-	cache_script(bindings->cache, swap_script, words, 9, 4,
-		     bindings_left_ms(bindings, change->deadline_ms), on_swap,
-		     change);
+	cache_script(bindings->cache, swap_script, words, 10, 4, left_ms,
+		     on_swap, change);
 }
 
 void bindings_change_decide(struct change *change,
@@ -348,13 +404,14 @@ void bindings_change_decide(struct change *change,
 	struct bindings *bindings = change->bindings;
 	struct binding_set old, set;
 
-	if (reply->kind != CACHE_ARRAY || reply->count != 2 ||
-	    reply->items[1].kind != CACHE_STR) {
+	if (reply->kind != CACHE_ARRAY || reply->count != 3 ||
+	    reply->items[2].kind != CACHE_STR) {
 		bindings_change_end(change, BINDING_SAME, NULL, ERR_INTERNAL);
 		return;
 	}
-	const struct slice value = reply->items[1].text;
+	const struct slice value = reply->items[2].text;
 
+	bindings_clock_set(bindings, reply->items);
 	change->now_s = bindings_number_of(&reply->items[0]);
 	bindings_decode(bindings, change->aor, value, change->now_s, &old);
 	change->outcome =
@@ -399,6 +456,9 @@ static void on_swap(void *arg, const struct cache_reply *reply,
 		if (reply->integer != 0)
 			bindings_claimed(change->bindings, change->claim);
 		swapped(change);
+	} else if (bindings_was_late(change->bindings, reply)) {
+		bindings_change_end(change, BINDING_SAME, NULL,
+				    ERR_UNAVAILABLE);
 	} else {
 		bindings_change_decide(change, reply);
 	}

@@ -25,8 +25,10 @@
  *                                         what it was, else decided anew
  *
  * The clock is that of Redis, the same for registrars whose own clocks are
- * apart. A value that cannot be read counts as absent, is logged and counted.
- * What has ended is taken out as lists are read; see sweep.h.
+ * apart. What Redis comes to past its deadline it does not do: the sender was
+ * told that it failed, and may have gone on elsewhere. A value that cannot be
+ * read counts as absent, is logged and counted. What has ended is taken out as
+ * lists are read; see sweep.h.
  */
 
 #include "services/common/cache.h"
@@ -56,9 +58,10 @@ void bindings_free(struct bindings *bindings);
 
 /* The end of a change: the bindings there are now, views good until the
  * function returns. set is NULL unless code is ERR_OK. ERR_UNAVAILABLE: nothing
- * was done. ERR_LOST, ERR_DEADLINE: it may have been. ERR_INTERNAL: Redis
- * refused it. ERR_CONFLICT: others changed it again and again meanwhile,
- * nothing was done. */
+ * was done. ERR_DEADLINE: it may have been, or be yet where nothing is changed
+ * meanwhile. ERR_LOST: likewise, or be until its deadline. ERR_INTERNAL: Redis
+ * refused it. ERR_CONFLICT: others changed it again and again meanwhile, or it
+ * would come behind later ones; nothing was done. */
 typedef void bindings_change_fn(void *arg, enum binding_outcome outcome,
 				const struct binding_set *set,
 				enum err_code code);
@@ -82,6 +85,7 @@ struct bindings_entry {
 struct bindings_page {
 	size_t total; /* addresses of record there are */
 	size_t keys;  /* of this page in the list, ended ones too */
+	size_t ended; /* of them, still to be taken out when it is read again */
 	size_t count;
 	const struct bindings_entry *entries; /* with bindings each */
 };

@@ -98,6 +98,7 @@ struct bindings {
 	uint64_t guard;	      /* the connection that watches the claim, or 0 */
 	uint64_t guard_asked; /* while it is asked for: the same */
 	int64_t clock_ms;     /* the clock of Redis less that of the loop */
+	bool clock_known;
 
 	uint64_t corrupt_total;
 	uint64_t retried_total;
@@ -135,6 +136,20 @@ uint32_t bindings_left_ms(const struct bindings *bindings,
 /* The key of an address of record, good until the next one is asked for. */
 struct slice bindings_key(struct bindings *bindings, struct slice aor);
 
+/* From the seconds and microseconds that Redis tells. */
+void bindings_clock_set(struct bindings *bindings,
+			const struct cache_reply *time);
+
+/* Until when Redis may do what is sent now, by its own clock: later its sender
+ * was told that it failed, and may have gone to another registrar. */
+struct slice bindings_limit_word(const struct bindings *bindings,
+				 uint32_t left_ms,
+				 struct bindings_number *number);
+
+/* Whether a script came after that limit, so that it has done nothing. */
+bool bindings_was_late(struct bindings *bindings,
+		       const struct cache_reply *reply);
+
 /* An empty value is none. False: it is no value; it counts as none too, and is
  * told. */
 bool bindings_decode(struct bindings *bindings, struct slice aor,
@@ -143,7 +158,10 @@ bool bindings_decode(struct bindings *bindings, struct slice aor,
 
 uint64_t bindings_hash(const struct bindings *bindings, struct slice text);
 
-/* A script has made this claim: whatever was known no longer is. */
+/* What is known no longer is. */
+void bindings_forget(struct bindings *bindings);
+
+/* A script has made this claim: what was known before it no longer is. */
 void bindings_claimed(struct bindings *bindings, uint64_t number);
 
 /* Something of ours may still come to be done, and late: the next to write
@@ -163,12 +181,15 @@ uint64_t bindings_claim_words(struct bindings *bindings,
 /* It may write from now on, and not what is known to be right. */
 void bindings_change_writes(struct change *change);
 
+/* No other is under way that may write to its address of record. */
+bool bindings_change_alone(const struct change *change);
+
 /* Calls done and frees. */
 void bindings_change_end(struct change *change, enum binding_outcome outcome,
 			 const struct binding_set *set, enum err_code code);
 
 /* Goes on with what was found instead of what a script may change of itself:
- * {now, value}; anything else is ERR_INTERNAL. */
+ * {seconds, microseconds, value}; anything else is ERR_INTERNAL. */
 void bindings_change_decide(struct change *change,
 			    const struct cache_reply *reply);
 
@@ -178,11 +199,11 @@ void refresh_add(struct change *change);
 /* Sends what waits, but for renewals while others are under way. */
 void refresh_flush(struct bindings *bindings);
 
-/* What is known no longer counts: those that wait to be renewed are compared.
- */
+/* Those that wait to be renewed are compared. */
 void refresh_compare(struct bindings *bindings);
 
-/* Sends what waits for an address of record, by its hash. */
+/* Sends what waits for an address of record, by its hash: what is sent after it
+ * is done after it. */
 void refresh_settle(struct bindings *bindings, uint64_t aor);
 
 /* Of both batches, which are empty. */

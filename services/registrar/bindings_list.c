@@ -34,7 +34,8 @@ static const char online_script[] =
  * Takes out what has ended, if it is still what was seen. KEYS: claim, the
  * index of all, then of each its key and its owner's index. ARGV: the claim
  * there should be and the one to be made where it is not, then the value of
- * each; an empty value: absent. Answers whether that claim was made.
+ * each; an empty value: absent. What is no text is not ours, and taken out of
+ * the lists alone. Answers whether that claim was made.
  */
 static const char prune_script[] =
 	"local claimed = 0\n"
@@ -44,8 +45,9 @@ static const char prune_script[] =
 	"end\n"
 	"for i = 3, #ARGV do\n"
 	"  local key, owner = KEYS[2 * i - 3], KEYS[2 * i - 2]\n"
-	"  if (redis.call('GET', key) or '') == ARGV[i] then\n"
-	"    redis.call('DEL', key)\n"
+	"  local value = redis.pcall('GET', key)\n"
+	"  if value == ARGV[i] then redis.call('DEL', key) end\n"
+	"  if value == ARGV[i] or not value or type(value) == 'table' then\n"
 	"    redis.call('ZREM', KEYS[2], key)\n"
 	"    redis.call('ZREM', owner, key)\n"
 	"  end\n"
@@ -60,6 +62,7 @@ struct page {
 	uint64_t deadline_ms;
 	struct bindings_index index_name;
 	struct slice index;
+	int64_t tenant_id;
 	size_t skip, top;
 	unsigned attempts;
 	uint64_t claim;	    /* made with a removal */
@@ -98,6 +101,16 @@ struct ended {
 	size_t at[BINDINGS_PAGE_MAX];
 };
 
+/* Where the domain of one tenant becomes another's, its list may still have
+ * what is that one's by now. */
+static bool is_of(int64_t tenant_id, const struct binding_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->items[i].tenant_id == tenant_id)
+			return true;
+	return tenant_id == 0;
+}
+
 /* Those that have bindings become entries. What cannot be read may be
  * another's: it stays where it is. */
 static void page_fill(struct page *page, const struct cache_reply *values,
@@ -114,12 +127,13 @@ static void page_fill(struct page *page, const struct cache_reply *values,
 				     values->items[i].text, page->now_s,
 				     &entry->set))
 			continue;
-		if (entry->set.count > 0)
-			page->answer.count++;
-		else
+		if (entry->set.count == 0)
 			ended->at[ended->count++] = i;
+		else if (is_of(page->tenant_id, &entry->set))
+			page->answer.count++;
 	}
 	page->answer.entries = entries;
+	page->answer.ended = ended->count;
 }
 
 static void on_prune(void *arg, const struct cache_reply *reply,
@@ -148,6 +162,15 @@ static struct slice owner_word(const struct page *page, struct slice value,
 	return bindings_index_word(name, set.items[0].tenant_id);
 }
 
+/* A refresh that waits goes first: then it is not what was seen. */
+static void settle(struct bindings *bindings, struct slice aor)
+{
+	const uint64_t hash = bindings_hash(bindings, aor);
+
+	refresh_settle(bindings, hash);
+	known_drop(bindings->known, hash);
+}
+
 static void run_prune(struct page *page, const struct cache_reply *values,
 		      const struct ended *ended)
 {
@@ -157,6 +180,8 @@ static void run_prune(struct page *page, const struct cache_reply *values,
 	struct bindings_index owners[BINDINGS_PAGE_MAX];
 	struct bindings_claims claims;
 
+	for (size_t i = 0; i < ended->count; i++)
+		settle(page->bindings, aor_of(page->keys[ended->at[i]]));
 	*keys++ = slice_str(BINDINGS_CLAIM_KEY);
 	*keys++ = slice_str(BINDINGS_INDEX_KEY);
 	page->claim = bindings_claim_words(page->bindings, &claims, arguments);
@@ -276,6 +301,7 @@ void bindings_list(struct bindings *bindings, int64_t tenant_id, size_t skip,
 	page->arg = arg;
 	page->deadline_ms = loop_now_ms(bindings->loop) + deadline_ms;
 	page->index = bindings_index_word(&page->index_name, tenant_id);
+	page->tenant_id = tenant_id;
 	page->skip = skip;
 	page->top = top;
 	run_page(page);
@@ -289,6 +315,7 @@ struct online {
 	bindings_online_fn *done;
 	void *arg;
 	uint64_t deadline_ms;
+	int64_t tenant_id;
 	struct bindings_index index_name;
 	struct slice index;
 	size_t first; /* rank */
@@ -303,16 +330,16 @@ static void online_end(struct online *online, enum err_code code)
 	free(online);
 }
 
-static size_t count_live(struct bindings *bindings, int64_t now_s,
+static size_t count_live(const struct online *online, int64_t now_s,
 			 const struct cache_reply *values)
 {
 	struct binding_set set;
 	size_t count = 0;
 
 	for (size_t i = 0; i < values->count; i++) {
-		bindings_decode(bindings, (struct slice){0},
+		bindings_decode(online->bindings, (struct slice){0},
 				values->items[i].text, now_s, &set);
-		count += set.count > 0;
+		count += set.count > 0 && is_of(online->tenant_id, &set);
 	}
 	return count;
 }
@@ -335,7 +362,7 @@ static void on_online(void *arg, const struct cache_reply *reply,
 	const struct cache_reply *values = &reply->items[1];
 
 	online->users += count_live(
-		online->bindings, bindings_number_of(&reply->items[0]), values);
+		online, bindings_number_of(&reply->items[0]), values);
 	online->first += values->count;
 	if (values->count < ONLINE_PAGE)
 		online_end(online, ERR_OK);
@@ -366,6 +393,7 @@ void bindings_online(struct bindings *bindings, int64_t tenant_id,
 	online->done = done;
 	online->arg = arg;
 	online->deadline_ms = loop_now_ms(bindings->loop) + deadline_ms;
+	online->tenant_id = tenant_id;
 	online->index = bindings_index_word(&online->index_name, tenant_id);
 	run_online(online);
 }

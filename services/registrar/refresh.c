@@ -10,10 +10,11 @@ enum {
 	COMPARED_MAX = 64,
 	COMPARED_KEYS = 2, /* of each, of the script below */
 	COMPARED_ARGUMENTS = 5,
-	COMPARED_HEAD = 3, /* what its reply has before the answers */
+	COMPARED_BEFORE = 2 + 3, /* keys and arguments of all of them */
+	COMPARED_HEAD = 3,	 /* what its reply has before the answers */
 
 	RENEW_COMMANDS = 4,
-	GUARD_COMMANDS = 3,
+	GUARD_COMMANDS = 4,
 	GUARD_DEADLINE_MS = 1500,
 
 	ROOM_FIRST = 64,
@@ -24,17 +25,22 @@ enum {
  * the loop brings are done by one script, since calling it is most of what a
  * refresh would cost Redis. KEYS: claim, index, then of each the value and its
  * owner's index. ARGV: the claim there should be and the one to be made where
- * it is not, then five for each: head, CSeq as it is stored, seconds, tail,
- * score in the owner's index. Answers whether the new claim was made, the
- * seconds and microseconds of the clock, then for each since when it has been
- * there: 0 for the first; else what was found, {now, value}: of another
- * contact or Call-ID, several, or not newer; nil: no text. 0xce (206) is what a
- * 32-bit number starts with; see binding.h. Comparing with find() and numbers
- * as bytes spare Redis strings and conversions.
+ * it is not, the limit, then five for each: head, CSeq as it is stored,
+ * seconds, tail, score in the owner's index. Answers whether the new claim was
+ * made, the seconds and microseconds of the clock, then for each since when it
+ * has been there: 0 for the first; else what was found, {seconds, microseconds,
+ * value}: of another contact or Call-ID, several, or not newer; nil: no text.
+ * After the limit it answers the time alone. Of another tail the owner may be
+ * another. 0xce (206) is what a 32-bit number starts with; see binding.h.
+ * Comparing with find() and numbers as bytes spare Redis strings and
+ * conversions.
  */
 static const char compare_script[] =
 	"local time = redis.call('TIME')\n"
 	"local now = tonumber(time[1])\n"
+	"if now * 1000 + time[2] / 1000 > tonumber(ARGV[3]) then\n"
+	"  return time\n"
+	"end\n"
 	"local function refresh(key, owner, head, cseq, seconds, tail, score)\n"
 	"  local value = redis.pcall('GET', key)\n"
 	"  local since, answer = now, 0\n"
@@ -43,18 +49,21 @@ static const char compare_script[] =
 	"    local at = #head + 1\n"
 	"    if #value < at + 14 or\n"
 	"        string.find(value, head, 1, true) ~= 1 then\n"
-	"      return {now, value}\n"
+	"      return {time[1], time[2], value}\n"
 	"    end\n"
 	"    local a, old, b, ends, c, first =\n"
 	"      struct.unpack('>BI4BI4BI4', value, at)\n"
 	"    if a ~= 206 or b ~= 206 or c ~= 206 then\n"
-	"      return {now, value}\n"
+	"      return {time[1], time[2], value}\n"
 	"    end\n"
 	"    if ends > now then\n"
 	"      if struct.unpack('>I4', cseq, 2) <= old then\n"
-	"        return {now, value}\n"
+	"        return {time[1], time[2], value}\n"
 	"      end\n"
 	"      since, answer = first, first\n"
+	"    end\n"
+	"    if string.find(value, tail, at + 15, true) ~= at + 15 then\n"
+	"      redis.call('ZADD', owner, score, key)\n"
 	"    end\n"
 	"  else\n"
 	"    redis.call('ZADD', KEYS[2], 0, key)\n"
@@ -70,7 +79,7 @@ static const char compare_script[] =
 	"  answers[1] = 1\n"
 	"end\n"
 	"for i = 1, (#KEYS - 2) / 2 do\n"
-	"  local k, a = 2 * i + 1, 5 * i - 2\n"
+	"  local k, a = 2 * i + 1, 5 * i - 1\n"
 	"  answers[i + 3] = refresh(KEYS[k], KEYS[k + 1], ARGV[a],\n"
 	"    ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4])\n"
 	"end\n"
@@ -124,14 +133,6 @@ static void end_good(struct change *change, enum binding_outcome outcome)
 	bindings_change_end(change, outcome, &set, ERR_OK);
 }
 
-/* From the seconds and microseconds that Redis tells. */
-static void set_clock(struct bindings *bindings, const struct cache_reply *time)
-{
-	bindings->clock_ms = bindings_number_of(&time[0]) * 1000 +
-			     bindings_number_of(&time[1]) / 1000 -
-			     (int64_t)loop_now_ms(bindings->loop);
-}
-
 static uint32_t redis_now_s(const struct bindings *bindings)
 {
 	return (uint32_t)(((int64_t)loop_now_ms(bindings->loop) +
@@ -175,13 +176,14 @@ static struct refresh_item *item_new(struct refresh_batch *batch,
 
 /* --- Those that Redis compares with what is there --- */
 
+/* What waits to be renewed is known: it does not do to forget that alone. */
 static void learn(struct bindings *bindings, const struct change *change)
 {
-	const struct sip_link *first =
-		sip_table_first(&bindings->writing, change->link.hash);
-
-	if (first == &change->link && !sip_table_next(first))
-		known_put(bindings->known, change->link.hash, &change->then);
+	if (!bindings_change_alone(change))
+		return;
+	if (known_count(bindings->known) == KNOWN_MAX)
+		bindings_forget(bindings);
+	known_put(bindings->known, change->link.hash, &change->then);
 }
 
 static void end_compared(struct bindings *bindings, struct change *change,
@@ -200,6 +202,8 @@ static void end_compared(struct bindings *bindings, struct change *change,
 	end_good(change, reply->integer ? BINDING_REFRESHED : BINDING_ADDED);
 }
 
+static void compare_add(struct change *change);
+
 /* After another connection Redis may have lost what was learned before. */
 static void check_connection(struct bindings *bindings)
 {
@@ -211,12 +215,35 @@ static void check_connection(struct bindings *bindings)
 	bindings_disclaim(bindings);
 }
 
+/* The clock of Redis was not what it was taken for. Those that may come behind
+ * others of their address of record by now are not tried again. */
+static void compare_again(struct sent *sent)
+{
+	struct bindings *bindings = sent->bindings;
+
+	for (size_t i = 0; i < sent->count; i++) {
+		struct change *change = sent->changes[i];
+
+		if (loop_now_ms(bindings->loop) < change->deadline_ms &&
+		    bindings_change_alone(change))
+			compare_add(change);
+		else
+			bindings_change_end(change, BINDING_SAME, NULL,
+					    ERR_UNAVAILABLE);
+	}
+}
+
 static void on_compared(void *arg, const struct cache_reply *reply,
 			enum err_code code)
 {
 	struct sent *sent = arg;
 	struct bindings *bindings = sent->bindings;
 
+	if (!code && bindings_was_late(bindings, reply)) {
+		compare_again(sent);
+		free(sent);
+		return;
+	}
 	if (!code && (reply->kind != CACHE_ARRAY ||
 		      reply->count != COMPARED_HEAD + sent->count))
 		code = ERR_INTERNAL;
@@ -228,7 +255,7 @@ static void on_compared(void *arg, const struct cache_reply *reply,
 	check_connection(bindings);
 	if (bindings_number_of(&reply->items[0]) != 0)
 		bindings_claimed(bindings, sent->claim);
-	set_clock(bindings, &reply->items[1]);
+	bindings_clock_set(bindings, &reply->items[1]);
 	for (size_t i = 0; i < sent->count; i++)
 		end_compared(bindings, sent->changes[i],
 			     &reply->items[COMPARED_HEAD + i]);
@@ -240,11 +267,11 @@ static void send_compared(struct bindings *bindings)
 	struct refresh_batch *batch = &bindings->compared;
 	const size_t count = batch->count;
 	const char *at = batch->bytes.data;
-	struct slice
-		words[4 + COMPARED_MAX * (COMPARED_KEYS + COMPARED_ARGUMENTS)];
+	struct slice words[COMPARED_BEFORE +
+			   COMPARED_MAX * (COMPARED_KEYS + COMPARED_ARGUMENTS)];
 	struct slice *keys = words;
 	struct slice *arguments = words + 2 + COMPARED_KEYS * count;
-	struct bindings_number seconds[COMPARED_MAX];
+	struct bindings_number limit, seconds[COMPARED_MAX];
 	struct bindings_claims claims;
 
 	if (count == 0)
@@ -252,10 +279,13 @@ static void send_compared(struct bindings *bindings)
 	*keys++ = slice_str(BINDINGS_CLAIM_KEY);
 	*keys++ = slice_str(BINDINGS_INDEX_KEY);
 
-	const uint64_t claim =
-		bindings_claim_words(bindings, &claims, arguments);
+	struct sent *sent =
+		sent_new(bindings, batch,
+			 bindings_claim_words(bindings, &claims, arguments));
+	const uint32_t left_ms = sent_left_ms(sent);
 
 	arguments += 2;
+	*arguments++ = bindings_limit_word(bindings, left_ms, &limit);
 	for (size_t i = 0; i < count; i++) {
 		const struct refresh_item *item = &batch->items[i];
 		const struct binding *contact = &item->change->contacts[0];
@@ -269,12 +299,9 @@ static void send_compared(struct bindings *bindings)
 		*arguments++ = take(&at, item->sizes[4]);
 		*arguments++ = bindings_score_word(contact);
 	}
-
-	struct sent *sent = sent_new(bindings, batch, claim);
-
 	cache_script(bindings->cache, compare_script, words,
 		     (size_t)(arguments - words), 2 + COMPARED_KEYS * count,
-		     sent_left_ms(sent), on_compared, sent);
+		     left_ms, on_compared, sent);
 	batch->bytes.size = 0;
 }
 
@@ -314,6 +341,9 @@ static void compare_add(struct change *change)
  *                                       else nothing is, and they are compared
  *   WATCH claim, GET claim, TIME        leaves with EXEC, for the next ones
  *
+ * A watch that has failed fails until it is given up: UNWATCH goes before it
+ * where no EXEC did.
+ *
  * What WATCH holds is the connection's, so one batch at a time is under way;
  * the next gathers meanwhile, and is the larger the more there is to do. All of
  * a batch are two commands: a script would cost Redis three times as much.
@@ -330,16 +360,43 @@ void refresh_compare(struct bindings *bindings)
 		compare_add(batch->items[i].change);
 }
 
-/* Somebody else has written since. */
+/* Later changes of the same address of record are under way: after a removal
+ * nothing there would tell that this one is older. */
+static void end_overtaken(struct sent *sent)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < sent->count; i++) {
+		struct change *change = sent->changes[i];
+
+		if (bindings_change_alone(change))
+			sent->changes[kept++] = change;
+		else
+			bindings_change_end(change, BINDING_SAME, NULL,
+					    ERR_CONFLICT);
+	}
+	sent->count = kept;
+}
+
+/* Somebody else has written since. Those that wait come behind these. */
 static void renew_refused(struct sent *sent)
 {
 	struct bindings *bindings = sent->bindings;
 
+	end_overtaken(sent);
 	if (sent->claim == bindings->claim)
 		known_clear(bindings->known);
 	for (size_t i = 0; i < sent->count; i++)
 		compare_add(sent->changes[i]);
+	refresh_compare(bindings);
 }
+
+/* KEYS: value, index, owner's index. ARGV: score in the owner's index. */
+static const char index_script[] =
+	"if redis.call('EXISTS', KEYS[1]) == 1 then\n"
+	"  redis.call('ZADD', KEYS[2], 0, KEYS[1])\n"
+	"  redis.call('ZADD', KEYS[3], ARGV[1], KEYS[1])\n"
+	"end\n";
 
 /* Some key was not there: somebody has removed it by hand, and a list may have
  * passed it over since. */
@@ -351,19 +408,15 @@ static void index_again(const struct sent *sent)
 		const struct change *change = sent->changes[i];
 		const struct binding *contact = &change->contacts[0];
 		struct bindings_index index;
-		const int64_t owners[] = {0, contact->tenant_id};
+		const struct slice words[] = {
+			bindings_key(bindings, change->aor),
+			slice_str(BINDINGS_INDEX_KEY),
+			bindings_index_word(&index, contact->tenant_id),
+			bindings_score_word(contact),
+		};
 
-		for (size_t n = 0; n < 2; n++) {
-			const struct slice words[] = {
-				slice_str("ZADD"),
-				bindings_index_word(&index, owners[n]),
-				owners[n] ? bindings_score_word(contact)
-					  : slice_str("0"),
-				bindings_key(bindings, change->aor)};
-
-			cache_run(bindings->cache, words, 4, GUARD_DEADLINE_MS,
-				  NULL, NULL);
-		}
+		cache_script(bindings->cache, index_script, words, 4, 3,
+			     GUARD_DEADLINE_MS, NULL, NULL);
 	}
 }
 
@@ -383,10 +436,20 @@ static void on_renewed(void *arg, const struct cache_reply *reply,
 		if (bindings_number_of(&reply->items[0]) !=
 		    (int64_t)sent->count)
 			index_again(sent);
+		sent->bindings->renewed_total += sent->count;
 		for (size_t i = 0; i < sent->count; i++)
 			end_good(sent->changes[i], BINDING_REFRESHED);
 	}
 	free(sent);
+}
+
+static void on_watched(void *arg, const struct cache_reply *reply,
+		       enum err_code code)
+{
+	struct bindings *bindings = arg;
+
+	(void)reply;
+	bindings->guard = code ? 0 : bindings->guard_asked;
 }
 
 static void on_claim(void *arg, const struct cache_reply *reply,
@@ -395,12 +458,10 @@ static void on_claim(void *arg, const struct cache_reply *reply,
 	struct bindings *bindings = arg;
 	struct bindings_claim claim;
 
-	if (!code && reply->kind == CACHE_STR &&
-	    slice_eq(reply->text,
-		     bindings_claim_word(bindings, bindings->claim, &claim)))
-		bindings->guard = bindings->guard_asked;
-	else
-		known_clear(bindings->known);
+	if (code || reply->kind != CACHE_STR ||
+	    !slice_eq(reply->text,
+		      bindings_claim_word(bindings, bindings->claim, &claim)))
+		bindings->guard = 0;
 }
 
 static void on_guarded(void *arg, const struct cache_reply *reply,
@@ -409,10 +470,12 @@ static void on_guarded(void *arg, const struct cache_reply *reply,
 	struct bindings *bindings = arg;
 
 	if (!code && reply->kind == CACHE_ARRAY && reply->count == 2)
-		set_clock(bindings, reply->items);
+		bindings_clock_set(bindings, reply->items);
 	else
 		bindings->guard = 0;
 	bindings->guard_asked = 0;
+	if (!bindings->guard)
+		bindings_forget(bindings);
 	refresh_flush(bindings);
 }
 
@@ -438,7 +501,8 @@ static void send_guard(struct bindings *bindings)
 {
 	bindings->guard = 0;
 	bindings->guard_asked = cache_connection(bindings->cache);
-	send_claim(bindings, "WATCH", NULL);
+	send_plain(bindings, "UNWATCH", GUARD_DEADLINE_MS, NULL, NULL);
+	send_claim(bindings, "WATCH", on_watched);
 	send_claim(bindings, "GET", on_claim);
 	send_plain(bindings, "TIME", GUARD_DEADLINE_MS, on_guarded, bindings);
 }
@@ -480,7 +544,6 @@ static void send_renewed(struct bindings *bindings)
 		refresh_compare(bindings);
 		return;
 	}
-	bindings->renewed_total += batch->count;
 	left_ms =
 		bindings_left_ms(bindings, batch->items[0].change->deadline_ms);
 	send_plain(bindings, "MULTI", left_ms, NULL, NULL);
@@ -533,6 +596,9 @@ static void let_pass(struct bindings *bindings, uint64_t aor)
 {
 	const struct refresh_batch *batch = &bindings->renewed;
 
+	/* What waits is known, and thousands may wait. */
+	if (!known_find(bindings->known, aor))
+		return;
 	for (size_t i = 0; i < batch->count; i++)
 		if (batch->items[i].change->link.hash == aor) {
 			refresh_compare(bindings);
@@ -550,8 +616,13 @@ void refresh_add(struct change *change)
 	check_connection(bindings);
 	head->size = 0;
 	binding_head_append(head, &change->contacts[0]);
+
+	const size_t head_bytes = head->size;
+
+	binding_tail_append(head, &change->contacts[0]);
 	change->then.identity =
 		(uint32_t)bindings_hash(bindings, buffer_slice(head));
+	head->size = head_bytes;
 	change->then.cseq = change->contacts[0].cseq;
 	if (fits_known(change)) {
 		renew_add(change);

@@ -221,7 +221,7 @@ static void on_page(void *arg, const struct bindings_page *page,
 		round_check(sweep);
 		return;
 	}
-	sweep->walk->skip += page->keys;
+	sweep->walk->skip += page->keys - page->ended;
 	/* What is behind it is read when these are gone. */
 	for (size_t i = 0; i < page->count; i++)
 		if (has_nobodys(sweep, &page->entries[i]))

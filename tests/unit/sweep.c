@@ -108,14 +108,14 @@ static void on_bound(void *arg, enum binding_outcome outcome,
 	(*(size_t *)arg)--;
 }
 
-static void bind_one(const char *aor, int64_t trunk_id, int64_t user_id,
-		     int64_t tenant_id, size_t *pending)
+static void bind_for(const char *aor, int64_t trunk_id, int64_t user_id,
+		     int64_t tenant_id, uint32_t expires_s, size_t *pending)
 {
 	const struct binding contact = {
 		.contact = slice_str("sip:a@192.0.2.1"),
 		.call_id = slice_str("c1"),
 		.cseq = 1,
-		.expires_s = 600,
+		.expires_s = expires_s,
 		.q = 1000,
 		.transport = SIP_TRANSPORT_UDP,
 		.trunk_id = trunk_id,
@@ -130,6 +130,12 @@ static void bind_one(const char *aor, int64_t trunk_id, int64_t user_id,
 	(*pending)++;
 	bindings_change(bench.bindings, slice_str(aor), &change, DEADLINE_MS,
 			on_bound, pending);
+}
+
+static void bind_one(const char *aor, int64_t trunk_id, int64_t user_id,
+		     int64_t tenant_id, size_t *pending)
+{
+	bind_for(aor, trunk_id, user_id, tenant_id, 600, pending);
 }
 
 /* All users and the trunk. */
@@ -256,6 +262,28 @@ Test(sweep, all)
 	swept();
 	cr_expect_eq(listed(0), USERS);
 	cr_expect_eq(listed(TENANT), USERS);
+}
+
+/* Phones that were unplugged, more than a page of them may take out at once,
+ * before and behind one that is there: one walk is enough. */
+Test(sweep, what_has_ended)
+{
+	enum { ENDED = 900 };
+
+	size_t pending = 0;
+	char aor[64];
+
+	bind_one("100@" DOMAIN, 0, USER, TENANT, &pending);
+	for (int i = 0; i < ENDED; i++) {
+		snprintf(aor, sizeof(aor), "%04d@" DOMAIN, 9 * i);
+		bind_for(aor, 0, USER, TENANT, 1, &pending);
+	}
+	TURN_UNTIL(bench.loop, pending == 0);
+	TURN_UNTIL(bench.loop, online(TENANT) == 1);
+	sweep_all(bench.sweep);
+	swept();
+	cr_expect_eq(listed(0), 1);
+	cr_expect_eq(listed(TENANT), 1);
 }
 
 Test(sweep, more_than_may_wait)

@@ -1,6 +1,3 @@
-/* For MD5(); see hash_raw(). */
-#define OPENSSL_SUPPRESS_DEPRECATED
-
 #include "services/registrar/sip/digest.h"
 
 #include "proto/mem.h"
@@ -10,7 +7,6 @@
 
 #include <assert.h>
 #include <openssl/evp.h>
-#include <openssl/md5.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,7 +33,6 @@ struct function {
 	EVP_MD *md;	 /* NULL: OpenSSL does not give it to us */
 	EVP_MD_CTX *ctx; /* of this function for good: changing allocates */
 	size_t raw_bytes;
-	bool is_md5;
 };
 
 enum {
@@ -102,7 +97,6 @@ struct digest_context *digest_context_new(void)
 			continue;
 		f->ctx = EVP_MD_CTX_new();
 		f->raw_bytes = (size_t)EVP_MD_get_size(f->md);
-		f->is_md5 = i == FUNCTION_MD5;
 		assert(f->raw_bytes <= RAW_BYTES);
 	}
 	return context;
@@ -145,18 +139,12 @@ unsigned digest_algorithms(const struct digest_context *context)
 	return set;
 }
 
-/* OpenSSL fails here for want of memory only: see mem.h. MD5, which is what
- * most phones know, has a function of its own that does in two thirds of the
- * time what EVP does; the others lost theirs to EVP. */
+/* OpenSSL fails here for want of memory only: see mem.h. */
 static void hash_raw(const struct function *f, struct slice text,
 		     unsigned char raw[RAW_BYTES])
 {
 	unsigned size;
 
-	if (f->is_md5) {
-		MD5((const unsigned char *)text.data, text.size, raw);
-		return;
-	}
 	if (!EVP_DigestInit_ex2(f->ctx, f->md, NULL) ||
 	    !EVP_DigestUpdate(f->ctx, text.data, text.size) ||
 	    !EVP_DigestFinal_ex(f->ctx, raw, &size)) {
