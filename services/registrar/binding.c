@@ -45,6 +45,13 @@ void binding_head_append(struct buffer *out, const struct binding *binding)
 	append_identity(out, binding);
 }
 
+void binding_account_append(struct buffer *out, const struct binding *binding)
+{
+	writer_int(out, binding->trunk_id);
+	writer_int(out, binding->user_id);
+	writer_int(out, binding->tenant_id);
+}
+
 void binding_tail_append(struct buffer *out, const struct binding *binding)
 {
 	writer_uint(out, binding->q);
@@ -52,9 +59,7 @@ void binding_tail_append(struct buffer *out, const struct binding *binding)
 	writer_bin(out, binding->received);
 	writer_uint(out, binding->transport);
 	writer_bin(out, binding->user_agent);
-	writer_int(out, binding->trunk_id);
-	writer_int(out, binding->user_id);
-	writer_int(out, binding->tenant_id);
+	binding_account_append(out, binding);
 }
 
 void binding_set_encode(const struct binding_set *set, int64_t now_s,

@@ -87,6 +87,9 @@ void binding_number_append(struct buffer *out, uint32_t number);
 void binding_head_append(struct buffer *out, const struct binding *binding);
 void binding_tail_append(struct buffer *out, const struct binding *binding);
 
+/* Whose it is: the end of the tail. */
+void binding_account_append(struct buffer *out, const struct binding *binding);
+
 /* Whether a binding is to be removed; asked once for each there is, again where
  * a change is decided anew. */
 typedef bool binding_drop_fn(void *arg, const struct binding *binding);

@@ -21,7 +21,8 @@ enum {
 };
 
 struct known_binding {
-	uint32_t identity; /* hash of all but the numbers below */
+	/* Hash of contact, Call-ID, instance, reg-id and account. */
+	uint32_t identity;
 	uint32_t cseq;
 	uint32_t registered_at; /* seconds since 1970 UTC; never 0 */
 	uint32_t expires_at;

@@ -619,7 +619,7 @@ void refresh_add(struct change *change)
 
 	const size_t head_bytes = head->size;
 
-	binding_tail_append(head, &change->contacts[0]);
+	binding_account_append(head, &change->contacts[0]);
 	change->then.identity =
 		(uint32_t)bindings_hash(bindings, buffer_slice(head));
 	head->size = head_bytes;
