@@ -176,13 +176,14 @@ class Load:
         assert not self.faults, self.faults[:3]
 
     def check(self):
-        """What was acknowledged is so; of what is under way, nobody knows."""
+        """What was acknowledged is so; of what is under way when it is looked
+        at, nobody knows, even if it is answered meanwhile."""
+        settled = [one for one in self.clients if not one.asked]
         listed = all_registrations(self._api)
-        lost = [one.contact for one in self.clients
-                if one.bound and not one.asked and one.contact not in listed]
-        left = [one.contact for one in self.clients
-                if one.bound is False and not one.asked
-                and one.contact in listed]
+        lost = [one.contact for one in settled
+                if one.bound and one.contact not in listed]
+        left = [one.contact for one in settled
+                if one.bound is False and one.contact in listed]
         assert not lost and not left, (len(lost), lost[:3], len(left), left[:3])
 
     # The thread
