@@ -45,6 +45,15 @@ void secrets_random(void *out, size_t size)
 	randombytes_buf(out, size);
 }
 
+void secrets_random_hex(char *out, size_t bytes)
+{
+	unsigned char raw[SECRETS_RANDOM_HEX_MAX];
+
+	assert(bytes <= sizeof(raw));
+	secrets_random(raw, bytes);
+	sodium_bin2hex(out, 2 * bytes + 1, raw, bytes);
+}
+
 bool secrets_equal(const void *a, const void *b, size_t size)
 {
 	return sodium_memcmp(a, b, size) == 0;

@@ -23,6 +23,7 @@ enum {
 				       * RSA key of 8192 bits, PEM, has 6 kB */
 	SECRETS_TAG_KEY_BYTES = 16,   /* SipHash's key */
 	SECRETS_TAG_BYTES = 16,	      /* its tag of 128 bits */
+	SECRETS_RANDOM_HEX_MAX = 32,
 };
 
 /* Once per process, before the rest: false where the machine gives no
@@ -33,6 +34,10 @@ void secrets_wipe(void *memory, size_t size);
 
 /* Bytes nobody can foresee. A system call: not for each packet. */
 void secrets_random(void *out, size_t size);
+
+/* The same as hexadecimal digits: out has room for two a byte, and NUL. bytes:
+ * at most SECRETS_RANDOM_HEX_MAX. */
+void secrets_random_hex(char *out, size_t bytes);
 
 /* Takes as long whether and wherever the bytes differ. */
 bool secrets_equal(const void *a, const void *b, size_t size);

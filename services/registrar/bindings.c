@@ -22,7 +22,7 @@ static const char read_script[] =
 	"return {time[1], time[2], redis.call('GET', KEYS[1]) or ''}\n";
 
 /*
- * Puts a value in the place of the one it was made from. KEYS: value, claim,
+ * Puts a value in the place of the one it was made from. KEYS: claim, value,
  * index, owner's index. ARGV: the claim there should be and the one to be made
  * where it is not, the limit, the old value, the new one, its score in the
  * owner's index; an empty value: absent. Answers 0, or 1 with the new claim
@@ -30,41 +30,23 @@ static const char read_script[] =
  * time alone after the limit. What an earlier version wrote is in no owner's
  * index yet.
  */
-static const char swap_script[] =
-	"local time = redis.call('TIME')\n"
-	"if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[3]) then\n"
-	"  return time\n"
-	"end\n"
-	"local value = redis.call('GET', KEYS[1]) or ''\n"
-	"if value ~= ARGV[4] then return {time[1], time[2], value} end\n"
-	"local claimed = 0\n"
-	"if redis.call('GET', KEYS[2]) ~= ARGV[1] then\n"
-	"  redis.call('SET', KEYS[2], ARGV[2])\n"
-	"  claimed = 1\n"
-	"end\n"
-	"if ARGV[5] == '' then\n"
-	"  redis.call('DEL', KEYS[1])\n"
-	"  redis.call('ZREM', KEYS[3], KEYS[1])\n"
-	"  redis.call('ZREM', KEYS[4], KEYS[1])\n"
+static const char swap_script[] = BINDINGS_LUA_LIMIT
+	"local value = redis.call('GET', KEYS[2]) or ''\n"
+	"if value ~= ARGV[4] then return {time[1], time[2], value} "
+	"end\n" BINDINGS_LUA_CLAIM "if ARGV[5] == '' then\n"
+	"  redis.call('DEL', KEYS[2])\n"
+	"  redis.call('ZREM', KEYS[3], KEYS[2])\n"
+	"  redis.call('ZREM', KEYS[4], KEYS[2])\n"
 	"else\n"
-	"  if value == '' then redis.call('ZADD', KEYS[3], 0, KEYS[1]) end\n"
-	"  redis.call('ZADD', KEYS[4], ARGV[6], KEYS[1])\n"
-	"  redis.call('SET', KEYS[1], ARGV[5])\n"
+	"  if value == '' then redis.call('ZADD', KEYS[3], 0, KEYS[2]) end\n"
+	"  redis.call('ZADD', KEYS[4], ARGV[6], KEYS[2])\n"
+	"  redis.call('SET', KEYS[2], ARGV[5])\n"
 	"end\n"
 	"return claimed\n";
 
 static void on_turn_end(void *arg)
 {
 	refresh_flush(arg);
-}
-
-static void name_make(struct bindings *bindings)
-{
-	unsigned char bytes[SECRETS_TAG_BYTES];
-
-	secrets_random(bytes, sizeof(bytes));
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(bindings->name + 2 * i, 3, "%02x", bytes[i]);
 }
 
 static void register_metrics(struct bindings *bindings, struct metrics *metrics)
@@ -91,7 +73,7 @@ struct bindings *bindings_new(struct loop *loop, struct cache *cache,
 	bindings->cache = cache;
 	bindings->known = known_new();
 	secrets_random(bindings->hash_key, sizeof(bindings->hash_key));
-	name_make(bindings);
+	secrets_random_hex(bindings->name, BINDINGS_NAME_BYTES);
 	bindings->end = loop_timer_new(loop, on_turn_end, bindings);
 	if (metrics)
 		register_metrics(bindings, metrics);
@@ -208,18 +190,21 @@ void bindings_clock_set(struct bindings *bindings,
 	bindings->clock_known = true;
 }
 
+uint64_t bindings_now_ms(const struct bindings *bindings)
+{
+	return loop_now_ms(bindings->loop) + (uint64_t)bindings->clock_ms;
+}
+
 /* Before the clock is known there is none; what Lua takes for a number is exact
  * up to here. */
 struct slice bindings_limit_word(const struct bindings *bindings,
 				 uint32_t left_ms,
 				 struct bindings_number *number)
 {
-	const uint64_t now_ms =
-		loop_now_ms(bindings->loop) + (uint64_t)bindings->clock_ms;
-
-	return bindings_number_word(number, bindings->clock_known
-						    ? now_ms + left_ms
-						    : UINT64_C(1) << 53);
+	return bindings_number_word(
+		number, bindings->clock_known
+				? bindings_now_ms(bindings) + left_ms
+				: UINT64_C(1) << 53);
 }
 
 bool bindings_was_late(struct bindings *bindings,
@@ -381,8 +366,8 @@ static void run_swap(struct change *change, struct slice value,
 		binding_set_encode(set, change->now_s, &change->value);
 
 	struct slice words[] = {
-		bindings_key(bindings, change->aor),
 		slice_str(BINDINGS_CLAIM_KEY),
+		bindings_key(bindings, change->aor),
 		slice_str(BINDINGS_INDEX_KEY),
 		bindings_index_word(&index, owner->tenant_id),
 		{0},

@@ -25,8 +25,27 @@
  */
 #define BINDINGS_CLAIM_KEY "bindings:claim"
 
+/* How a script does so, before it writes. KEYS[1]: the claim's; ARGV[1]: the
+ * one there should be; ARGV[2]: the one to be made. It has `claimed` then: 1
+ * where that was made, else 0. */
+#define BINDINGS_LUA_CLAIM                                                     \
+	"local claimed = 0\n"                                                  \
+	"if redis.call('GET', KEYS[1]) ~= ARGV[1] then\n"                      \
+	"  redis.call('SET', KEYS[1], ARGV[2])\n"                              \
+	"  claimed = 1\n"                                                      \
+	"end\n"
+
+/* How a script begins that is not to be done late; ARGV[3]: the word of
+ * bindings_limit_word(). It has `time` then. */
+#define BINDINGS_LUA_LIMIT                                                     \
+	"local time = redis.call('TIME')\n"                                    \
+	"if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[3]) then\n"        \
+	"  return time\n"                                                      \
+	"end\n"
+
 enum {
 	BINDINGS_NUMBER_BYTES = 24,
+	BINDINGS_NAME_BYTES = 16,
 	BINDINGS_CLAIM_BYTES = 48,
 };
 
@@ -90,7 +109,7 @@ struct bindings {
 	uint64_t connection; /* of the cache: it was learned by */
 	uint64_t claim;	     /* and by this claim */
 	uint64_t claims;     /* numbers given out */
-	char name[2 * SECRETS_TAG_BYTES + 1]; /* of this one, in its claims */
+	char name[2 * BINDINGS_NAME_BYTES + 1]; /* of this one, in its claims */
 	unsigned char hash_key[SECRETS_TAG_KEY_BYTES];
 
 	struct loop_timer *end; /* of the turn */
@@ -139,6 +158,9 @@ struct slice bindings_key(struct bindings *bindings, struct slice aor);
 /* From the seconds and microseconds that Redis tells. */
 void bindings_clock_set(struct bindings *bindings,
 			const struct cache_reply *time);
+
+/* What its clock says now, as it was told last: since 1970 UTC. */
+uint64_t bindings_now_ms(const struct bindings *bindings);
 
 /* Until when Redis may do what is sent now, by its own clock: later its sender
  * was told that it failed, and may have gone to another registrar. */

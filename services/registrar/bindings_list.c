@@ -37,12 +37,7 @@ static const char online_script[] =
  * each; an empty value: absent. What is no text is not ours, and taken out of
  * the lists alone. Answers whether that claim was made.
  */
-static const char prune_script[] =
-	"local claimed = 0\n"
-	"if redis.call('GET', KEYS[1]) ~= ARGV[1] then\n"
-	"  redis.call('SET', KEYS[1], ARGV[2])\n"
-	"  claimed = 1\n"
-	"end\n"
+static const char prune_script[] = BINDINGS_LUA_CLAIM
 	"for i = 3, #ARGV do\n"
 	"  local key, owner = KEYS[2 * i - 3], KEYS[2 * i - 2]\n"
 	"  local value = redis.pcall('GET', key)\n"

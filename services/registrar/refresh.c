@@ -35,12 +35,8 @@ enum {
  * Comparing with find() and numbers as bytes spare Redis strings and
  * conversions.
  */
-static const char compare_script[] =
-	"local time = redis.call('TIME')\n"
+static const char compare_script[] = BINDINGS_LUA_LIMIT
 	"local now = tonumber(time[1])\n"
-	"if now * 1000 + time[2] / 1000 > tonumber(ARGV[3]) then\n"
-	"  return time\n"
-	"end\n"
 	"local function refresh(key, owner, head, cseq, seconds, tail, score)\n"
 	"  local value = redis.pcall('GET', key)\n"
 	"  local since, answer = now, 0\n"
@@ -72,12 +68,8 @@ static const char compare_script[] =
 	"  redis.call('SET', key, head .. cseq ..\n"
 	"    struct.pack('>BI4BI4', 206, now + seconds, 206, since) .. tail)\n"
 	"  return answer\n"
-	"end\n"
-	"local answers = {0, time[1], time[2]}\n"
-	"if redis.call('GET', KEYS[1]) ~= ARGV[1] then\n"
-	"  redis.call('SET', KEYS[1], ARGV[2])\n"
-	"  answers[1] = 1\n"
-	"end\n"
+	"end\n" BINDINGS_LUA_CLAIM
+	"local answers = {claimed, time[1], time[2]}\n"
 	"for i = 1, (#KEYS - 2) / 2 do\n"
 	"  local k, a = 2 * i + 1, 5 * i - 1\n"
 	"  answers[i + 3] = refresh(KEYS[k], KEYS[k + 1], ARGV[a],\n"
@@ -135,9 +127,7 @@ static void end_good(struct change *change, enum binding_outcome outcome)
 
 static uint32_t redis_now_s(const struct bindings *bindings)
 {
-	return (uint32_t)(((int64_t)loop_now_ms(bindings->loop) +
-			   bindings->clock_ms) /
-			  1000);
+	return (uint32_t)(bindings_now_ms(bindings) / 1000);
 }
 
 /* One word of the batch's bytes. */
@@ -166,7 +156,8 @@ static struct refresh_item *item_new(struct refresh_batch *batch,
 		batch->items = mem_resize(batch->items,
 					  batch->room * sizeof(*batch->items));
 	}
-	loop_timer_start(change->bindings->end, 0, 0);
+	if (batch->count == 0)
+		loop_timer_start(change->bindings->end, 0, 0);
 
 	struct refresh_item *item = &batch->items[batch->count++];
 
@@ -339,10 +330,10 @@ static void compare_add(struct change *change)
  *   WATCH claim, GET claim              nobody else has written so far,
  *   MULTI, EXISTS .., MSET .., EXEC     nor has anybody until now: written;
  *                                       else nothing is, and they are compared
- *   WATCH claim, GET claim, TIME        leaves with EXEC, for the next ones
- *
- * A watch that has failed fails until it is given up: UNWATCH goes before it
- * where no EXEC did.
+ *   UNWATCH, WATCH claim, GET claim,    leaves with EXEC, for the next ones;
+ *     TIME                              a watch that has failed fails until it
+ *                                       is given up, by UNWATCH where no EXEC
+ *                                       goes before
  *
  * What WATCH holds is the connection's, so one batch at a time is under way;
  * the next gathers meanwhile, and is the larger the more there is to do. All of

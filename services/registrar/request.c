@@ -4,27 +4,14 @@
 #include "services/registrar/settings.h"
 #include "services/registrar/sip/build.h"
 
-static void hex(char *out, size_t bytes)
-{
-	static const char digits[] = "0123456789abcdef";
-	unsigned char raw[REQUEST_CALL_ID_BYTES / 2];
-
-	secrets_random(raw, bytes);
-	for (size_t i = 0; i < bytes; i++) {
-		out[2 * i] = digits[raw[i] >> 4];
-		out[2 * i + 1] = digits[raw[i] & 15];
-	}
-	out[2 * bytes] = '\0';
-}
-
 void request_tag(char out[REQUEST_TAG_BYTES])
 {
-	hex(out, (REQUEST_TAG_BYTES - 1) / 2);
+	secrets_random_hex(out, (REQUEST_TAG_BYTES - 1) / 2);
 }
 
 void request_call_id(char out[REQUEST_CALL_ID_BYTES])
 {
-	hex(out, (REQUEST_CALL_ID_BYTES - 1) / 2);
+	secrets_random_hex(out, (REQUEST_CALL_ID_BYTES - 1) / 2);
 }
 
 /* Where we are told to be, or are, for this family. */

@@ -8,14 +8,18 @@
 /* What a trunk that registers here has to answer in. */
 enum { BINDINGS_DEADLINE_MS = 1500 };
 
+struct ask;
+
+/* code: outbound_trunk_get()'s; trunk: with ERR_OK. */
+typedef void trunk_answer_fn(struct ask *ask,
+			     const struct world_trunk *settings,
+			     struct trunk *trunk, enum err_code code);
+
 /* One call about one trunk, in its arena. */
 struct ask {
 	struct registrar *registrar;
 	struct bus_call *call;
-	int64_t id;
-	/* code: outbound_trunk_get()'s; trunk: with ERR_OK. */
-	void (*answer)(struct ask *ask, const struct world_trunk *settings,
-		       struct trunk *trunk, enum err_code code);
+	trunk_answer_fn *answer;
 };
 
 /* ---- until it is known and loaded ---- */
@@ -72,31 +76,27 @@ static void on_asked(void *arg, int64_t id, enum err_code code)
 		bus_reply_code(ask->call, ERR_NOT_FOUND);
 }
 
-static void ask_run(struct ask *ask)
+static void ask_run(struct registrar *registrar, struct bus_call *call,
+		    trunk_answer_fn *answer_fn)
 {
-	struct world *world = ask->registrar->world;
-	const struct world_trunk *settings = world_trunk_get(world, ask->id);
-
-	if (settings)
-		answer(ask, settings, on_loaded);
-	else if (!world_trunk_ask(world, ask->id, on_asked, ask))
-		reply_later(ask);
-}
-
-/* NULL: it was answered. */
-static struct ask *ask_new(struct registrar *registrar, struct bus_call *call)
-{
+	struct world *world = registrar->world;
 	struct value id;
 
 	if (!methods_known(registrar, call) ||
 	    !bus_call_args(call, &id_record, &id))
-		return NULL;
+		return;
 	struct ask *ask = arena_alloc(bus_call_arena(call), sizeof(*ask));
 
 	ask->registrar = registrar;
 	ask->call = call;
-	ask->id = id.integer;
-	return ask;
+	ask->answer = answer_fn;
+
+	const struct world_trunk *settings = world_trunk_get(world, id.integer);
+
+	if (settings)
+		answer(ask, settings, on_loaded);
+	else if (!world_trunk_ask(world, id.integer, on_asked, ask))
+		reply_later(ask);
 }
 
 /* ---- status ---- */
@@ -145,12 +145,7 @@ static void answer_status(struct ask *ask, const struct world_trunk *settings,
 
 void trunk_methods_status(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
-
-	if (!ask)
-		return;
-	ask->answer = answer_status;
-	ask_run(ask);
+	ask_run(service, call, answer_status);
 }
 
 /* ---- registration, register ---- */
@@ -188,12 +183,7 @@ static void answer_registration(struct ask *ask,
 
 void trunk_methods_registration(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
-
-	if (!ask)
-		return;
-	ask->answer = answer_registration;
-	ask_run(ask);
+	ask_run(service, call, answer_registration);
 }
 
 static void answer_register(struct ask *ask, const struct world_trunk *settings,
@@ -215,10 +205,5 @@ static void answer_register(struct ask *ask, const struct world_trunk *settings,
 
 void trunk_methods_register(void *service, struct bus_call *call)
 {
-	struct ask *ask = ask_new(service, call);
-
-	if (!ask)
-		return;
-	ask->answer = answer_register;
-	ask_run(ask);
+	ask_run(service, call, answer_register);
 }

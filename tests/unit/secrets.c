@@ -344,3 +344,18 @@ Test(secrets, open_refuses_what_it_did_not_seal)
 	secrets_key_free(key);
 	place_drop(&place);
 }
+
+Test(secrets, random_hex)
+{
+	char first[2 * SECRETS_RANDOM_HEX_MAX + 1];
+	char second[sizeof(first)] = "#";
+
+	cr_assert(secrets_init());
+	secrets_random_hex(first, SECRETS_RANDOM_HEX_MAX);
+	secrets_random_hex(second, 4);
+	cr_expect_eq(strspn(first, "0123456789abcdef"), sizeof(first) - 1);
+	cr_expect_eq(strlen(first), sizeof(first) - 1);
+	cr_expect_eq(strspn(second, "0123456789abcdef"), 8);
+	cr_expect_eq(strlen(second), 8);
+	cr_expect_neq(memcmp(first, second, 8), 0);
+}
